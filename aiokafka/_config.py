@@ -1,0 +1,147 @@
+"""Configuration, validated and turned from milliseconds to seconds once.
+
+Below the facades everything is in seconds and already checked.  Owns no task and no future.
+"""
+
+from __future__ import annotations
+
+import math
+import ssl
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from aiokafka._retry import Backoff
+from aiokafka.abc import AbstractTokenProvider
+
+SECURITY_PROTOCOLS = ("PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL")
+SASL_MECHANISMS = ("PLAIN", "GSSAPI", "SCRAM-SHA-256", "SCRAM-SHA-512", "OAUTHBEARER")
+
+
+def milliseconds(name: str, value: object, *, minimum: float = 0) -> float:
+    """Check a setting in milliseconds and return it in seconds.
+
+    Raises:
+        ValueError: *value* is not a finite number or is below *minimum*; names the keyword.
+    """
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        raise ValueError(f"`{name}` should be a number of milliseconds, not {value!r}")
+    try:
+        finite = math.isfinite(value)
+    except OverflowError:  # an int beyond the largest float
+        finite = False
+    if not finite:
+        raise ValueError(f"`{name}` should be finite, not {value!r}")
+    if value < minimum:
+        raise ValueError(f"`{name}` should be at least {minimum:g} ms, not {value!r}")
+    return value / 1000
+
+
+def at_least(name: str, value: object, minimum: int) -> int:
+    """Check a whole-number setting (bytes, counts).
+
+    Raises:
+        ValueError: *value* is not an int or is below *minimum*; names the keyword.
+    """
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise ValueError(f"`{name}` should be an integer, not {value!r}")
+    if value < minimum:
+        raise ValueError(f"`{name}` should be at least {minimum}, not {value!r}")
+    return value
+
+
+def backoff(base_name: str, base_ms: object, cap_name: str, cap_ms: object) -> Backoff:
+    """A :class:`Backoff` from a pair of settings in milliseconds.
+
+    As in KIP-580, a base above the cap makes every delay equal to the cap.
+    """
+    base = milliseconds(base_name, base_ms)
+    return Backoff(base, milliseconds(cap_name, cap_ms))
+
+
+@dataclass(frozen=True)
+class SecurityConfig:
+    """How connections are encrypted and authenticated.
+
+    Raises:
+        ValueError: settings that cannot work together; the text names the setting.
+    """
+
+    security_protocol: str = "PLAINTEXT"
+    ssl_context: ssl.SSLContext | None = None
+    sasl_mechanism: str = "PLAIN"
+    sasl_plain_username: str | None = field(default=None, repr=False)
+    sasl_plain_password: str | None = field(default=None, repr=False)
+    sasl_kerberos_service_name: str = "kafka"
+    sasl_kerberos_domain_name: str | None = None
+    sasl_oauth_token_provider: AbstractTokenProvider | None = field(default=None, repr=False)
+
+    def __post_init__(self) -> None:
+        if self.security_protocol not in SECURITY_PROTOCOLS:
+            raise ValueError(
+                "`security_protocol` should be SSL or PLAINTEXT"
+                f" (or one of {', '.join(SECURITY_PROTOCOLS)}), not {self.security_protocol!r}"
+            )
+        if self.uses_tls and self.ssl_context is None:
+            raise ValueError("`ssl_context` is mandatory if security_protocol=='SSL'")
+        if self.uses_sasl:
+            self._check_sasl()
+
+    def _check_sasl(self) -> None:
+        if self.sasl_mechanism not in SASL_MECHANISMS:
+            raise ValueError(
+                f"only {', '.join(SASL_MECHANISMS)} sasl_mechanism are supported,"
+                f" not {self.sasl_mechanism!r}"
+            )
+        needs_password = self.sasl_mechanism == "PLAIN" or self.sasl_mechanism.startswith("SCRAM")
+        if needs_password and (
+            self.sasl_plain_username is None or self.sasl_plain_password is None
+        ):
+            raise ValueError(
+                "sasl_plain_username and sasl_plain_password required for"
+                f" {self.sasl_mechanism} sasl"
+            )
+        if self.sasl_mechanism == "OAUTHBEARER" and not isinstance(
+            self.sasl_oauth_token_provider, AbstractTokenProvider
+        ):
+            raise ValueError(
+                "`sasl_oauth_token_provider` should be an instance of"
+                " aiokafka.abc.AbstractTokenProvider for OAUTHBEARER sasl"
+            )
+
+    @property
+    def uses_tls(self) -> bool:
+        return self.security_protocol in ("SSL", "SASL_SSL")
+
+    @property
+    def uses_sasl(self) -> bool:
+        return self.security_protocol.startswith("SASL_")
+
+    def connection_kwargs(self) -> dict[str, Any]:
+        """The keywords a connection takes for this."""
+        return {
+            "security_protocol": self.security_protocol,
+            "ssl_context": self.ssl_context,
+            "sasl_mechanism": self.sasl_mechanism if self.uses_sasl else None,
+            "sasl_plain_username": self.sasl_plain_username,
+            "sasl_plain_password": self.sasl_plain_password,
+            "sasl_kerberos_service_name": self.sasl_kerberos_service_name,
+            "sasl_kerberos_domain_name": self.sasl_kerberos_domain_name,
+            "sasl_oauth_token_provider": self.sasl_oauth_token_provider,
+        }
+
+
+@dataclass(frozen=True)
+class ClientConfig:
+    """Everything a client needs to know; times in seconds."""
+
+    bootstrap_servers: str | Sequence[str]
+    client_id: str
+    request_timeout: float
+    metadata_max_age: float
+    max_block: float
+    retry_backoff: Backoff
+    reconnect_backoff: Backoff
+    connection_setup: Backoff
+    connections_max_idle: float | None
+    security: SecurityConfig
