@@ -1,0 +1,153 @@
+from collections.abc import Callable, Sequence
+from typing import ClassVar, TypeVar, final
+
+from typing_extensions import Self
+
+_Buffer = bytes | bytearray | memoryview
+_Header = tuple[str, _Buffer | None]
+_R = TypeVar("_R")
+
+@final
+class DefaultRecordMetadata:
+    def __init__(self, offset: int, size: int, timestamp: int) -> None: ...
+    @property
+    def offset(self) -> int: ...
+    @property
+    def crc(self) -> None: ...
+    @property
+    def size(self) -> int: ...
+    @property
+    def timestamp(self) -> int: ...
+
+class DefaultRecordBatchBuilder:
+    CODEC_MASK: ClassVar[int]
+    CODEC_NONE: ClassVar[int]
+    CODEC_GZIP: ClassVar[int]
+    CODEC_SNAPPY: ClassVar[int]
+    CODEC_LZ4: ClassVar[int]
+    CODEC_ZSTD: ClassVar[int]
+    def __init__(
+        self,
+        magic: int,
+        compression_type: int,
+        is_transactional: int,
+        producer_id: int,
+        producer_epoch: int,
+        base_sequence: int,
+        batch_size: int,
+        *,
+        compression_level: int | None = None,
+    ) -> None: ...
+    @property
+    def producer_id(self) -> int: ...
+    @property
+    def producer_epoch(self) -> int: ...
+    @property
+    def base_sequence(self) -> int: ...
+    def set_producer_state(
+        self, producer_id: int, producer_epoch: int, base_sequence: int
+    ) -> None: ...
+    def append(
+        self,
+        offset: int,
+        timestamp: int | None,
+        key: _Buffer | None,
+        value: _Buffer | None,
+        headers: Sequence[_Header] | None,
+    ) -> DefaultRecordMetadata | None: ...
+    def build(self) -> bytearray: ...
+    def size(self) -> int: ...
+    def size_in_bytes(
+        self,
+        offset: int,
+        timestamp: int,
+        key: _Buffer | None,
+        value: _Buffer | None,
+        headers: Sequence[_Header] | None,
+    ) -> int: ...
+    @classmethod
+    def size_of(
+        cls, key: _Buffer | None, value: _Buffer | None, headers: Sequence[_Header] | None
+    ) -> int: ...
+    @classmethod
+    def estimate_size_in_bytes(
+        cls, key: _Buffer | None, value: _Buffer | None, headers: Sequence[_Header] | None
+    ) -> int: ...
+
+@final
+class DefaultRecord:
+    def __init__(
+        self,
+        offset: int,
+        timestamp: int,
+        timestamp_type: int,
+        key: bytes | None,
+        value: bytes | None,
+        headers: list[tuple[str, bytes | None]],
+    ) -> None: ...
+    @property
+    def offset(self) -> int: ...
+    @property
+    def timestamp(self) -> int: ...
+    @property
+    def timestamp_type(self) -> int: ...
+    @property
+    def key(self) -> bytes | None: ...
+    @property
+    def value(self) -> bytes | None: ...
+    @property
+    def headers(self) -> list[tuple[str, bytes | None]]: ...
+    @property
+    def checksum(self) -> None: ...
+
+class DefaultRecordBatch:
+    CODEC_NONE: ClassVar[int]
+    CODEC_GZIP: ClassVar[int]
+    CODEC_SNAPPY: ClassVar[int]
+    CODEC_LZ4: ClassVar[int]
+    CODEC_ZSTD: ClassVar[int]
+    def __init__(self, buffer: _Buffer) -> None: ...
+    @property
+    def base_offset(self) -> int: ...
+    @property
+    def partition_leader_epoch(self) -> int: ...
+    @property
+    def magic(self) -> int: ...
+    @property
+    def crc(self) -> int: ...
+    @property
+    def attributes(self) -> int: ...
+    @property
+    def compression_type(self) -> int: ...
+    @property
+    def timestamp_type(self) -> int: ...
+    @property
+    def is_transactional(self) -> bool: ...
+    @property
+    def is_control_batch(self) -> bool: ...
+    @property
+    def last_offset_delta(self) -> int: ...
+    @property
+    def first_timestamp(self) -> int: ...
+    @property
+    def max_timestamp(self) -> int: ...
+    @property
+    def producer_id(self) -> int: ...
+    @property
+    def producer_epoch(self) -> int: ...
+    @property
+    def base_sequence(self) -> int: ...
+    @property
+    def record_count(self) -> int: ...
+    @property
+    def next_offset(self) -> int: ...
+    def validate_crc(self) -> bool: ...
+    def consumer_records(
+        self,
+        record_type: Callable[..., _R],
+        topic: str,
+        partition: int,
+        first_offset: int = 0,
+    ) -> list[_R]: ...
+    def __iter__(self) -> Self: ...
+    def __next__(self) -> DefaultRecord: ...
