@@ -1,0 +1,260 @@
+"""Produce (API key 0): requests, responses and what a producer reads from them.
+
+Page: https://kafka.apache.org/protocol#The_Messages_Produce
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
+
+from ._declare import Api, Field
+from ._rows import all_have_ids, row_reader, row_schema, topic_name, with_topic_ids
+from .api import Request, RequestStruct, Response
+from .types import Schema
+
+if TYPE_CHECKING:
+    from uuid import UUID
+
+_API = Api(
+    "Produce",
+    0,
+    versions=range(14),
+    flexible=9,
+    module=__name__,
+    request=(
+        Field("transactional_id", "string", "3+", nullable="3+"),
+        Field("required_acks", "int16"),
+        Field("timeout", "int32"),
+        Field(
+            "topics",
+            [
+                Field("topic", "string", "0-12"),
+                Field("topic_id", "uuid", "13+"),
+                Field(
+                    "partitions",
+                    [Field("partition", "int32"), Field("messages", "records", nullable="0+")],
+                ),
+            ],
+        ),
+    ),
+    response=(
+        Field(
+            "topics",
+            [
+                Field("topic", "string", "0-12"),
+                Field("topic_id", "uuid", "13+"),
+                Field(
+                    "partitions",
+                    [
+                        Field("partition", "int32"),
+                        Field("error_code", "int16"),
+                        Field("offset", "int64"),
+                        Field("timestamp", "int64", "2+"),
+                        Field("log_start_offset", "int64", "5+"),
+                        Field(
+                            "record_errors",
+                            [
+                                Field("batch_index", "int32"),
+                                Field("batch_index_error_message", "string", nullable="8+"),
+                            ],
+                            "8+",
+                        ),
+                        Field("error_message", "string", "8+", nullable="8+"),
+                        Field(
+                            "current_leader",
+                            (Field("leader_id", "int32"), Field("leader_epoch", "int32")),
+                            "10+",
+                            tag=0,
+                            default=(-1, -1),
+                        ),
+                    ],
+                ),
+            ],
+        ),
+        Field("throttle_time_ms", "int32", "1+"),
+        Field(
+            "node_endpoints",
+            [
+                Field("node_id", "int32"),
+                Field("host", "string"),
+                Field("port", "int32"),
+                Field("rack", "string", nullable="10+"),
+            ],
+            "10+",
+            tag=0,
+            default=[],
+        ),
+    ),
+)
+
+(
+    ProduceRequest_v0,
+    ProduceRequest_v1,
+    ProduceRequest_v2,
+    ProduceRequest_v3,
+    ProduceRequest_v4,
+    ProduceRequest_v5,
+    ProduceRequest_v6,
+    ProduceRequest_v7,
+    ProduceRequest_v8,
+    ProduceRequest_v9,
+    ProduceRequest_v10,
+    ProduceRequest_v11,
+    ProduceRequest_v12,
+    ProduceRequest_v13,
+) = _API.requests
+(
+    ProduceResponse_v0,
+    ProduceResponse_v1,
+    ProduceResponse_v2,
+    ProduceResponse_v3,
+    ProduceResponse_v4,
+    ProduceResponse_v5,
+    ProduceResponse_v6,
+    ProduceResponse_v7,
+    ProduceResponse_v8,
+    ProduceResponse_v9,
+    ProduceResponse_v10,
+    ProduceResponse_v11,
+    ProduceResponse_v12,
+    ProduceResponse_v13,
+) = _API.responses
+ProduceRequestStruct: TypeAlias = RequestStruct
+
+# Above this version a produce request adds its partitions to the transaction itself, which the
+# coordinator allows in transactions of version 2 only (KIP-890).
+_NEWEST_IN_TRANSACTION_V1 = 11
+_FIRST_WITH_TOPIC_IDS = 13
+
+Topics = Sequence[tuple[str, Sequence[tuple[int, Any]]]]
+
+
+class ProduceRequest(Request[RequestStruct], structs=_API.requests):
+    """Append record batches to partitions.
+
+    Parameters:
+        transactional_id: None outside transactions.
+        required_acks: -1 all in-sync replicas, 1 the leader, 0 no answer at all.
+        timeout: milliseconds the broker may wait for the replicas.
+        topics: ``[(topic, [(partition, records)])]``; records are bytes-like and not copied.
+        topic_ids: ids by topic name; version 13 is picked only if every topic has one.
+        max_version: never pick a newer version. Requests with a transactional id go no further
+            than version 11 unless this says so, see KIP-890.
+    """
+
+    API_KEY = 0
+
+    def __init__(
+        self,
+        transactional_id: str | None,
+        required_acks: int,
+        timeout: int,
+        topics: Topics,
+        *,
+        topic_ids: Mapping[str, UUID] | None = None,
+        max_version: int | None = None,
+    ) -> None:
+        self._transactional_id = transactional_id
+        self._required_acks = required_acks
+        self._timeout = timeout
+        self._topics = topics
+        self._topic_ids = topic_ids
+        self._max_version = max_version
+
+    @property
+    def required_acks(self) -> int:
+        """The acknowledgements asked for: with 0 the broker sends no response."""
+        return self._required_acks
+
+    def _highest_version(self) -> int:
+        limit = self._max_version
+        if limit is None:
+            limit = _FIRST_WITH_TOPIC_IDS
+            if self._transactional_id is not None:
+                limit = _NEWEST_IN_TRANSACTION_V1
+        if limit >= _FIRST_WITH_TOPIC_IDS and not all_have_ids(self._topics, self._topic_ids):
+            return _FIRST_WITH_TOPIC_IDS - 1
+        return limit
+
+    def build(self, request_struct_class: type[RequestStruct]) -> RequestStruct:
+        version = request_struct_class.API_VERSION
+        topics: Any = self._topics
+        if version >= _FIRST_WITH_TOPIC_IDS:
+            topics = with_topic_ids(topics, self._topic_ids)
+        if version >= 3:
+            return request_struct_class(
+                self._transactional_id, self._required_acks, self._timeout, topics
+            )
+        if self._transactional_id is not None:
+            raise self._not_expressible(request_struct_class, "a transactional id")
+        return request_struct_class(self._required_acks, self._timeout, topics)
+
+
+class ProducePartitionResult(NamedTuple):
+    """What became of one partition's batch; the same for all versions.
+
+    .. versionadded:: 0.14.1
+    """
+
+    topic: str
+    partition: int
+    error_code: int
+    base_offset: int
+    #: Log-append time in milliseconds, -1 when the topic keeps create times.
+    timestamp: int = -1
+    #: None where the version does not say.
+    log_start_offset: int | None = None
+    error_message: str | None = None
+    #: ``(batch_index, message)`` of the records that caused the rejection (KIP-467).
+    record_errors: Sequence[tuple[int, str | None]] = ()
+    #: The new leader, -1 when the broker does not say (KIP-951).
+    leader_id: int = -1
+    leader_epoch: int = -1
+
+
+_RESULT_FIELDS: dict[str, tuple[Any, ...]] = {
+    "partition": ("partition", -1),
+    "error_code": ("error_code", 0),
+    "base_offset": ("offset", -1),
+    "timestamp": ("timestamp", -1),
+    "log_start_offset": ("log_start_offset", None),
+    "error_message": ("error_message", None),
+    "record_errors": ("record_errors", ()),
+    "leader_id": ("current_leader", -1, 0),
+    "leader_epoch": ("current_leader", -1, 1),
+}
+_readers: dict[Schema, Callable[..., ProducePartitionResult]] = {}
+
+
+def partition_results(
+    response: Response, topic_names: Mapping[UUID, str] | None = None
+) -> list[ProducePartitionResult]:
+    """The results of a produce response, one for each partition.
+
+    Parameters:
+        response: a ProduceResponse of any version.
+        topic_names: names by id, for version 13; a topic it lacks is named by its id.
+
+    .. versionadded:: 0.14.1
+    """
+    schema = response.SCHEMA
+    read = _readers.get(schema)
+    if read is None:
+        rows = row_schema(schema, "topics", "partitions")
+        read = row_reader(rows, ProducePartitionResult, _RESULT_FIELDS, first=True)
+        _readers[schema] = read
+    results: list[ProducePartitionResult] = []
+    for topic, partitions in response.topics:
+        name = topic_name(topic, topic_names)
+        for row in partitions:
+            results.append(read(name, row))
+    return results
+
+
+def node_endpoints(response: Response) -> list[tuple[int, str, int, str | None]]:
+    """``(node_id, host, port, rack)`` of the new leaders a response names (KIP-951).
+
+    .. versionadded:: 0.14.1
+    """
+    return [(row[0], row[1], row[2], row[3]) for row in getattr(response, "node_endpoints", ())]
