@@ -1,0 +1,1 @@
+"""Parts of :mod:`aiokafka.conn` that are not its public face."""
