@@ -1,0 +1,1 @@
+"""The parts of :mod:`aiokafka.client`: nodes, connections, metadata, bootstrap, waits."""

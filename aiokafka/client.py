@@ -1,0 +1,627 @@
+"""The client: which broker to talk to, and how.
+
+:class:`AIOKafkaClient` routes requests to nodes, keeps connections and metadata, and bounds
+every wait.  The work is done in :mod:`aiokafka._client`: ``nodes`` and ``connections`` (a
+connection for each node and group, backoff), ``metadata`` and ``metadata_round`` (refreshing),
+``topic_waits`` (bounded waits), ``bootstrap`` (first contact).
+
+Runs the metadata synchronizer and short-lived connect and metadata tasks, all supervised;
+:meth:`AIOKafkaClient.close` ends them and resolves everything that waits.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+import ssl
+import warnings
+from collections.abc import Collection, Iterable, Sequence
+from enum import IntEnum
+from typing import Any
+
+from aiokafka import errors as Errors
+from aiokafka._client.bootstrap import bootstrap
+from aiokafka._client.connections import ConnectionGroup, ConnectionPool, NodeId
+from aiokafka._client.metadata import MetadataRefresher, closed_error
+from aiokafka._client.metadata_round import MetadataRound, Outstanding, RoundResult, Topics
+from aiokafka._client.topic_waits import TopicWaits
+from aiokafka._config import ClientConfig, SecurityConfig
+from aiokafka._conn.states import CloseReason
+from aiokafka._deadline import Deadline, as_milliseconds
+from aiokafka._hosts import Host, parse_hosts
+from aiokafka._retry import rng_for
+from aiokafka._tasks import Supervisor
+from aiokafka._version import __version__
+from aiokafka.abc import AbstractTokenProvider
+from aiokafka.cluster import ClusterMetadata
+from aiokafka.conn import AIOKafkaConnection
+from aiokafka.protocol.coordination import FindCoordinatorRequest, parse_coordinators
+from aiokafka.protocol.metadata import MetadataRequest
+from aiokafka.util import get_running_loop
+
+__all__ = ["AIOKafkaClient"]
+
+log = logging.getLogger("aiokafka")
+
+_CLOSE_TIMEOUT = 5.0
+
+
+class CoordinationType(IntEnum):
+    """What a coordinator is looked up for."""
+
+    GROUP = 0
+    TRANSACTION = 1
+
+
+class AIOKafkaClient:
+    """A client of one Kafka cluster: brokers, connections, metadata.
+
+    It is the ground on which the producer, the consumer and the admin client stand, and may
+    be used by itself to send protocol requests.
+
+    Parameters (all keyword):
+        bootstrap_servers: ``host[:port]`` string or list of them; a comma-separated string
+            is a list too.  All are tried at once. Default ``localhost:9092``.
+        client_id: name sent with each request, for the brokers' logs and quotas.
+        metadata_max_age_ms: milliseconds after which metadata is refreshed unasked. 300000.
+        request_timeout_ms: milliseconds a broker has to answer a request; then its
+            connection is closed.  Also bounds :meth:`bootstrap`. 40000.
+        retry_backoff_ms: first delay between retries, milliseconds; doubles up to
+            *retry_backoff_max_ms*, with 20 % jitter (KIP-580). 100.
+        retry_backoff_max_ms: longest delay between retries, milliseconds. 1000.
+        reconnect_backoff_ms: first delay before connecting to a node again, milliseconds;
+            doubles up to *reconnect_backoff_max_ms* (KIP-144). 50.
+        reconnect_backoff_max_ms: longest such delay, milliseconds. 1000.
+        socket_connection_setup_timeout_ms: milliseconds for a whole connection setup: TCP,
+            TLS, ApiVersions and SASL; doubles with each failure of a node up to
+            *socket_connection_setup_timeout_max_ms* (KIP-601). 10000.
+        socket_connection_setup_timeout_max_ms: longest such timeout, milliseconds. 30000.
+        max_block_ms: milliseconds that a wait for metadata may take; None means
+            *request_timeout_ms*; 0: never wait. None.
+        ssl_context: for SSL and SASL_SSL; see :func:`aiokafka.helpers.create_ssl_context`.
+        security_protocol: PLAINTEXT, SSL, SASL_PLAINTEXT or SASL_SSL. PLAINTEXT.
+        connections_max_idle_ms: milliseconds after which an idle connection is closed;
+            None: never. 540000.
+        sasl_mechanism: PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512 (GSSAPI and OAUTHBEARER are
+            accepted; see the documentation for what is built in). PLAIN.
+        sasl_plain_username, sasl_plain_password: for PLAIN and SCRAM.
+        sasl_kerberos_service_name, sasl_kerberos_domain_name: for GSSAPI.
+        sasl_oauth_token_provider: for OAUTHBEARER.
+        loop, api_version: deprecated, without effect.
+
+    Raises:
+        ValueError: a setting that cannot work; the message names it.
+        RuntimeError: no event loop is running and none was given.
+
+    .. versionchanged:: 0.14.1
+        Every wait is bounded; the keywords *max_block_ms*, *retry_backoff_max_ms*,
+        *reconnect_backoff_ms*, *reconnect_backoff_max_ms*,
+        *socket_connection_setup_timeout_ms*, *socket_connection_setup_timeout_max_ms*.
+    """
+
+    def __init__(
+        self,
+        *,
+        loop: asyncio.AbstractEventLoop | None = None,
+        bootstrap_servers: str | Sequence[str] = "localhost",
+        client_id: str = "aiokafka-" + __version__,
+        metadata_max_age_ms: int = 300000,
+        request_timeout_ms: int = 40000,
+        retry_backoff_ms: int = 100,
+        ssl_context: ssl.SSLContext | None = None,
+        security_protocol: str = "PLAINTEXT",
+        api_version: str | None = None,
+        connections_max_idle_ms: int | None = 540000,
+        sasl_mechanism: str = "PLAIN",
+        sasl_plain_username: str | None = None,
+        sasl_plain_password: str | None = None,
+        sasl_kerberos_service_name: str = "kafka",
+        sasl_kerberos_domain_name: str | None = None,
+        sasl_oauth_token_provider: AbstractTokenProvider | None = None,
+        retry_backoff_max_ms: int = 1000,
+        reconnect_backoff_ms: int = 50,
+        reconnect_backoff_max_ms: int = 1000,
+        socket_connection_setup_timeout_ms: int = 10000,
+        socket_connection_setup_timeout_max_ms: int = 30000,
+        max_block_ms: float | None = None,
+    ) -> None:
+        if loop is None:
+            loop = get_running_loop()
+        if api_version is not None:
+            warnings.warn(
+                "`api_version` is deprecated and ignored: versions are negotiated for each"
+                " connection",
+                DeprecationWarning,
+                stacklevel=2,
+            )
+        self._config = ClientConfig.from_keywords(
+            bootstrap_servers=bootstrap_servers,
+            client_id=client_id,
+            request_timeout_ms=request_timeout_ms,
+            metadata_max_age_ms=metadata_max_age_ms,
+            max_block_ms=max_block_ms,
+            retry_backoff_ms=retry_backoff_ms,
+            retry_backoff_max_ms=retry_backoff_max_ms,
+            reconnect_backoff_ms=reconnect_backoff_ms,
+            reconnect_backoff_max_ms=reconnect_backoff_max_ms,
+            socket_connection_setup_timeout_ms=socket_connection_setup_timeout_ms,
+            socket_connection_setup_timeout_max_ms=socket_connection_setup_timeout_max_ms,
+            connections_max_idle_ms=connections_max_idle_ms,
+            security=SecurityConfig(
+                security_protocol=security_protocol,
+                ssl_context=ssl_context,
+                sasl_mechanism=sasl_mechanism,
+                sasl_plain_username=sasl_plain_username,
+                sasl_plain_password=sasl_plain_password,
+                sasl_kerberos_service_name=sasl_kerberos_service_name,
+                sasl_kerberos_domain_name=sasl_kerberos_domain_name,
+                sasl_oauth_token_provider=sasl_oauth_token_provider,
+            ),
+        )
+        # Read by the engines and by instrumentations under these names.
+        self._loop = loop
+        self._bootstrap_servers = bootstrap_servers
+        self._client_id = client_id
+        self._metadata_max_age_ms = metadata_max_age_ms
+        self._request_timeout_ms = request_timeout_ms
+        self._request_timeout = self._config.request_timeout
+        self._max_block = self._config.max_block
+        self._retry_backoff = self._config.retry_backoff.base
+        self._retry_backoff_policy = self._config.retry_backoff
+        self._rng: random.Random = rng_for(loop)
+
+        self.cluster = ClusterMetadata(
+            metadata_max_age_ms=metadata_max_age_ms,
+            retry_backoff_ms=retry_backoff_ms,
+            bootstrap_servers=bootstrap_servers,
+        )
+        self._topics: set[str] = set()
+        self._last_round = RoundResult()
+        self._closed = False
+        self._supervisor = Supervisor(repr(self), log)
+        self._outstanding = Outstanding(self._supervisor)
+        self._pool = ConnectionPool(
+            self.cluster,
+            config=self._config,
+            connector=self._make_connection,
+            rng=self._rng,
+            on_lost=self._on_node_lost,
+            loop=loop,
+        )
+        self._pool.set_bootstrap(
+            {f"bootstrap-{i}": (host, port) for i, (host, port, _) in enumerate(self.hosts)}
+        )
+        self._conns = self._pool.open
+        self._refresher = MetadataRefresher(
+            run_round=self._run_round,
+            interest=self._interest,
+            last_result=lambda: self._last_round,
+            backoff=self._config.retry_backoff,
+            max_age=self._config.metadata_max_age,
+            rng=self._rng,
+            supervisor=self._supervisor,
+            loop=loop,
+        )
+        self._waits = TopicWaits(
+            lambda: self.cluster,
+            self._refresher,
+            self._topics.add,
+            attempts=lambda: self._outstanding.started,
+            silence=lambda: self._outstanding.silence(self._pool),
+            backoff=self._config.retry_backoff,
+            rng=self._rng,
+            loop=loop,
+        )
+
+    def __repr__(self) -> str:
+        return f"<AIOKafkaClient client_id={self._client_id}>"
+
+    @property
+    def hosts(self) -> list[Host]:
+        """``bootstrap_servers`` as ``(host, port, address family)``."""
+        return parse_hosts(self._bootstrap_servers)
+
+    # Life cycle
+
+    async def bootstrap(self) -> None:
+        """Connect to the cluster and get its metadata; may be called again.
+
+        Bounded by ``request_timeout_ms`` as a whole.
+
+        Raises:
+            KafkaConnectionError: no bootstrap server could be used; the message has the
+                reason for each, ``__cause__`` the most telling one.
+        """
+        assert self._loop is asyncio.get_running_loop(), (
+            "Please create objects with the same loop as running with"
+        )
+        if self._closed:
+            raise closed_error()
+        topics = self._interest()
+
+        async def ask(name: str) -> None:
+            self._take(await self._ask(name, topics), topics)
+
+        await bootstrap(
+            self._pool,
+            ask=ask,
+            supervisor=self._supervisor,
+            deadline=Deadline.after(self._config.request_timeout),
+        )
+        log.debug("Bootstrapped: %s", self.cluster)
+        self._refresher.start(lambda: self._md_synchronizer())
+
+    async def close(self) -> None:
+        """Close all connections and end all tasks; whoever waits gets an error at once.
+        May be called at any time, more than once, and from another loop than the client's
+        when that one is not running any more."""
+        if self._closed:
+            return
+        self._closed = True
+        self._refresher.close()
+        if asyncio.get_running_loop() is not self._loop:
+            # A framework closes from another thread's loop when ours has stopped: nothing of
+            # ours can be awaited here.
+            self._pool.close_now()
+            return
+        deadline = Deadline.after(_CLOSE_TIMEOUT)
+        await self._supervisor.cancel_all(deadline)
+        await self._pool.close(deadline)
+
+    # Nodes
+
+    def _make_connection(
+        self, host: str, port: int, setup_timeout: float, on_close: Any
+    ) -> AIOKafkaConnection:
+        idle = self._config.connections_max_idle
+        return AIOKafkaConnection(
+            host,
+            port,
+            client_id=self._client_id,
+            request_timeout_ms=self._request_timeout_ms,
+            max_idle_ms=None if idle is None else as_milliseconds(idle),
+            on_close=on_close,
+            socket_connection_setup_timeout_ms=max(1, as_milliseconds(setup_timeout)),
+            **self._config.security.connection_kwargs(),
+        )
+
+    def _on_node_lost(self, node_id: NodeId) -> None:
+        if not self._closed:
+            # A broker that went away may have lost its leaderships.
+            self._refresher.request(f"lost the connection to node {node_id}")
+
+    def get_random_node(self) -> int | None:
+        """The id of some broker, a connected one if there is any; None when none is known."""
+        known = [b.nodeId for b in self.cluster.brokers() if isinstance(b.nodeId, int)]
+        if not known:
+            return None
+        connected = [n for n in known if self.is_ready(n)]
+        return self._rng.choice(sorted(connected or known))
+
+    async def _get_conn(
+        self, node_id: NodeId, *, group: int = ConnectionGroup.DEFAULT, no_hint: bool = False
+    ) -> AIOKafkaConnection | None:
+        """The connection to a node, made if need be; None when that failed."""
+        try:
+            return await self._pool.node(node_id, group).connect()
+        except (Errors.KafkaError, OSError) as error:
+            log.debug("Node %s is not ready: %s", node_id, error)
+            if not no_hint:
+                self._refresher.request(f"unable to connect to node {node_id}")
+            return None
+
+    async def ready(self, node_id: NodeId, *, group: int | None = None) -> bool:
+        """Connect to a node if need be; False when that failed or it is backing off.
+
+        Bounded by the connection setup timeout.
+        """
+        return await self._get_conn(node_id, group=group or ConnectionGroup.DEFAULT) is not None
+
+    def is_ready(self, node_id: NodeId, group: int = ConnectionGroup.DEFAULT) -> bool:
+        """Is the node connected, and has it not asked to be left alone (KIP-219)?"""
+        connection = self._conns.get((node_id, group))
+        return (
+            connection is not None
+            and connection.connected()
+            and connection.throttled_until <= self._loop.time()
+        )
+
+    def ready_delay(self, node_id: NodeId, group: int = ConnectionGroup.DEFAULT) -> float:
+        """Seconds until it makes sense to try the node: its backoff or throttling."""
+        node = self._pool.known(node_id, group)
+        return 0.0 if node is None else node.delay()
+
+    def last_error(
+        self, node_id: NodeId, group: int = ConnectionGroup.DEFAULT
+    ) -> BaseException | None:
+        """Why the node cannot be connected to, None while nothing is wrong."""
+        node = self._pool.known(node_id, group)
+        return None if node is None else node.last_error
+
+    async def send(
+        self,
+        node_id: NodeId,
+        request: Any,
+        *,
+        group: int | None = None,
+        timeout: float | None = None,
+    ) -> Any:
+        """Send a request to a node and return the response.
+
+        With the node connected the request is written before the first suspension, so
+        requests of tasks started one after another keep that order.
+
+        Parameters:
+            request: a request builder of :mod:`aiokafka.protocol`.
+            group: the node's connection to use.
+            timeout: seconds to wait for the answer instead of ``request_timeout_ms``.
+
+        Returns:
+            The response struct; None when the broker does not answer (Produce with acks 0).
+
+        Raises:
+            NodeNotReadyError: the node could not be connected to; see ``__cause__``.
+            RequestTimedOutError: no answer in time; the connection was closed.
+            KafkaConnectionError: the connection ended before the answer.
+            CorrelationIdError: the broker mixed up its answers; the connection was closed.
+        """
+        key = (node_id, group or ConnectionGroup.DEFAULT)
+        connection = self._conns.get(key)
+        if connection is None or not connection.connected():
+            if not await self.ready(node_id, group=group):
+                raise Errors.NodeNotReadyError(
+                    f"Node {node_id} is not ready: {self.last_error(*key)}"
+                ) from self.last_error(*key)
+            connection = self._conns.get(key)
+            if connection is None:
+                raise Errors.NodeNotReadyError(f"Node {node_id} has disconnected")
+        expect_response = getattr(request, "required_acks", None) != 0
+        try:
+            if timeout is not None:
+                return await connection.request(
+                    request, expect_response=expect_response, timeout=timeout
+                )
+            return await connection.send(request, expect_response=expect_response)
+        except asyncio.TimeoutError as error:
+            connection.close(reason=CloseReason.CONNECTION_TIMEOUT)
+            raise Errors.RequestTimedOutError(
+                f"no answer to {type(request).__name__} from node {node_id}"
+                f" within {self._request_timeout_ms} ms"
+            ) from error
+
+    # Metadata
+
+    @property
+    def _md_update_waiter(self) -> asyncio.Future[None]:
+        """Done while a metadata refresh is pending."""
+        return self._refresher.wake
+
+    @property
+    def _sync_task(self) -> asyncio.Task[None] | None:
+        return self._refresher.task
+
+    def _interest(self) -> Topics:
+        if self.cluster.need_all_topic_metadata:
+            return None
+        return frozenset(self._topics)
+
+    async def _md_synchronizer(self) -> None:
+        """Refresh the metadata when it is due or asked for; does not end by itself."""
+        await self._refresher.synchronize()
+
+    async def _run_round(self, topics: Topics) -> bool:
+        return await self._metadata_update(self.cluster, [] if topics is None else topics)
+
+    async def _metadata_update(
+        self, cluster: ClusterMetadata, topics: Collection[str], deadline: Deadline | None = None
+    ) -> bool:
+        """One round of asking for metadata; True when *cluster* was updated.
+
+        Parameters:
+            topics: the topics to ask for; empty for all when the cluster object is not this
+                client's own or needs all topics.
+            deadline: ends the round before ``request_timeout_ms``.
+        """
+        own = cluster is self.cluster
+        wanted: Topics = frozenset(topics)
+        if not wanted and (not own or cluster.need_all_topic_metadata):
+            wanted = None
+        outstanding = self._outstanding if own else Outstanding(self._supervisor)
+
+        def take(response: Any, asked: Topics) -> None:
+            self._take(response, asked, cluster)
+
+        metadata_round = MetadataRound(
+            self._pool,
+            self.cluster,
+            wanted,
+            ask=self._ask,
+            take=take,
+            outstanding=outstanding,
+            backoff=self._config.retry_backoff,
+            rng=self._rng,
+        )
+        limit = Deadline.after(self._config.request_timeout)
+        if deadline is not None:
+            limit = deadline.capped(self._config.request_timeout)
+        try:
+            result = await metadata_round.run(limit)
+        finally:
+            if not own:
+                outstanding.cancel()
+        self._last_round = result
+        return result.updated
+
+    async def _ask(self, node_id: NodeId, topics: Topics) -> Any:
+        connection = await self._pool.node(node_id).connect()
+        request = MetadataRequest(
+            None if topics is None else sorted(topics), allow_auto_topic_creation=True
+        )
+        return await connection.send(request)
+
+    def _take(self, response: Any, asked: Topics, cluster: ClusterMetadata | None = None) -> None:
+        """Put an answer into the cluster.
+
+        Raises:
+            KafkaError: the answer is of no use.
+        """
+        cluster = cluster or self.cluster
+        code = getattr(response, "error_code", 0)
+        if code:
+            error = Errors.for_code(code)
+            if error is Errors.RebootstrapRequiredError:
+                log.warning("The broker asks to bootstrap again; forgetting all brokers")
+                self.cluster.forget_brokers()
+            raise error("Metadata request refused")
+        if not response.brokers:
+            raise Errors.MetadataEmptyBrokerList(response)
+        cluster.update_metadata(response, None if asked is None else asked)
+        if cluster is self.cluster:
+            self._pool.adopt_bootstrap()
+            self._pool.drop_moved()
+            self._refresher.updated()
+
+    def force_metadata_update(self) -> asyncio.Future[bool]:
+        """Refresh the metadata now; concurrent calls share one refresh.
+
+        Returns:
+            A future of True, or of False when the refresh failed.
+        """
+        return asyncio.shield(self._refresher.round_done())
+
+    def request_metadata(self, why: str, topics: Iterable[str] = ()) -> int:
+        """Ask for a metadata refresh; returns the version its answer will exceed.
+
+        .. versionadded:: 0.14.1
+        """
+        return self._refresher.request(why, tuple(topics))
+
+    async def wait_metadata(self, version: int, deadline: Deadline) -> int:
+        """Wait for metadata newer than *version*.
+
+        Raises:
+            KafkaTimeoutError: *deadline* passed.
+            KafkaError: the refresh cannot succeed, or the client was closed.
+
+        .. versionadded:: 0.14.1
+        """
+        return await self._refresher.wait(version, deadline)
+
+    async def fetch_all_metadata(self, deadline: Deadline | None = None) -> ClusterMetadata:
+        """Metadata of all topics, as an object of its own.
+
+        Tries again with backoff until it succeeds or the time is over.
+
+        Parameters:
+            deadline: the latest end; default ``max_block_ms`` from now.
+
+        Raises:
+            KafkaTimeoutError: the time is over; says budget, elapsed time and attempts, and
+                has the last error as ``__cause__``.
+            KafkaError: an error that waiting cannot mend (authentication, version).
+        """
+        return await self._waits.all_topics(
+            self._fetch_all_once, deadline or Deadline.after(self._max_block)
+        )
+
+    async def _fetch_all_once(
+        self, deadline: Deadline
+    ) -> tuple[ClusterMetadata | None, RoundResult]:
+        cluster = ClusterMetadata(**self.cluster.config)
+        updated = await self._metadata_update(cluster, [], deadline)
+        return (cluster if updated else None), self._last_round
+
+    def add_topic(self, topic: str) -> asyncio.Future[bool]:
+        """Track a topic; returns a future of the refresh that brings its metadata, done
+        already when the topic is tracked."""
+        return self._track({topic})
+
+    def set_topics(self, topics: Iterable[str]) -> asyncio.Future[bool]:
+        """Track exactly these topics (none: all topics of the cluster).
+
+        Returns:
+            A future of the refresh that brings their metadata, done already when nothing new
+            is tracked.
+        """
+        wanted = set(topics)
+        new = wanted - self._topics
+        self._topics &= wanted
+        self.cluster.need_all_topic_metadata = not wanted
+        return self._track(new) if wanted else self._refresher.round_done()
+
+    def _track(self, topics: set[str]) -> asyncio.Future[bool]:
+        new = topics - self._topics
+        if not new:
+            done: asyncio.Future[bool] = self._loop.create_future()
+            done.set_result(True)
+            return done
+        self._topics |= new
+        return self._refresher.round_done(new)
+
+    async def _wait_on_metadata(self, topic: str, deadline: Deadline | None = None) -> set[int]:
+        """The partitions of *topic*; waits for its metadata if it is not known.
+
+        Parameters:
+            deadline: the latest end; default ``max_block_ms`` from now.
+
+        Raises:
+            MetadataTimeoutError: a ``KafkaTimeoutError`` that is also an
+                ``UnknownTopicOrPartitionError``: the metadata did not come in time.
+            TopicAuthorizationFailedError, InvalidTopicError: at once.
+            KafkaError: an error that waiting cannot mend, or the client was closed.
+        """
+        if self._closed:
+            raise closed_error()
+        if deadline is not None:
+            return await self._waits.topic(topic, deadline)
+        try:
+            return await self._waits.topic(topic, Deadline.after(self._max_block))
+        except Errors.MetadataTimeoutError as error:
+            # Called from outside (instrumentations do, before each send): the send that
+            # follows in the same task shall not wait once more for the same.
+            self._waits.remember(topic, error)
+            raise
+
+    async def _wait_on_partition(self, topic: str, partition: int, deadline: Deadline) -> None:
+        """Wait until *topic* has *partition*.
+
+        Raises:
+            MetadataTimeoutError: it has not by *deadline*.
+        """
+        if self._closed:
+            raise closed_error()
+        await self._waits.partition(topic, partition, deadline)
+
+    def take_recent_timeout(self, topic: str) -> Errors.MetadataTimeoutError | None:
+        """The timeout for *topic* that the current task has just waited out in a call of
+        ``_wait_on_metadata`` without a deadline; None otherwise, and the second time."""
+        return self._waits.take_recent(topic)
+
+    async def _maybe_wait_metadata(self) -> None:
+        """Wait for the refresh under way or pending, if there is one."""
+        if self._refresher.pending:
+            await self._refresher.round_done()
+
+    # Coordinators
+
+    async def coordinator_lookup(self, coordinator_type: int, coordinator_key: str) -> int:
+        """The node id of the coordinator of a group or transactional id.
+
+        Raises:
+            NodeNotReadyError: no broker can be asked.
+            KafkaError: the class for the response's error code.
+        """
+        node_id = self.get_random_node()
+        if node_id is None:
+            raise Errors.NodeNotReadyError("No broker is known yet")
+        request = FindCoordinatorRequest(coordinator_key, coordinator_type)
+        response = await self.send(node_id, request)
+        for _, code, message, coordinator_id, host, port in parse_coordinators(
+            response, coordinator_key
+        ):
+            if code:
+                raise Errors.for_code(code)(message or f"coordinator of {coordinator_key}")
+            self.cluster.add_broker(coordinator_id, host, port)
+            return int(coordinator_id)
+        raise Errors.KafkaProtocolError("FindCoordinator response names no coordinator")
