@@ -275,16 +275,20 @@ class AIOKafkaClient:
         self, host: str, port: int, setup_timeout: float, on_close: Any
     ) -> AIOKafkaConnection:
         idle = self._config.connections_max_idle
-        return AIOKafkaConnection(
-            host,
-            port,
-            client_id=self._client_id,
-            request_timeout_ms=self._request_timeout_ms,
-            max_idle_ms=None if idle is None else as_milliseconds(idle),
-            on_close=on_close,
-            socket_connection_setup_timeout_ms=max(1, as_milliseconds(setup_timeout)),
-            **self._config.security.connection_kwargs(),
-        )
+        try:
+            return AIOKafkaConnection(
+                host,
+                port,
+                client_id=self._client_id,
+                request_timeout_ms=self._request_timeout_ms,
+                max_idle_ms=None if idle is None else as_milliseconds(idle),
+                on_close=on_close,
+                socket_connection_setup_timeout_ms=max(1, as_milliseconds(setup_timeout)),
+                **self._config.security.connection_kwargs(),
+            )
+        except AssertionError as error:
+            # A mechanism whose library is not installed.
+            raise Errors.AuthenticationMethodNotSupported(str(error)) from error
 
     def _on_node_lost(self, node_id: NodeId) -> None:
         if not self._closed:

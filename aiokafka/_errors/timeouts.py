@@ -28,6 +28,10 @@ def _chain(error: BaseException, cause: BaseException | None) -> None:
         error.__cause__ = cause
 
 
+def _times(attempts: int) -> str:
+    return "1 attempt" if attempts == 1 else f"{attempts} attempts"
+
+
 def _ms(value: float) -> str:
     return f"{value:.0f} ms"
 
@@ -76,7 +80,7 @@ class MetadataTimeoutError(KafkaTimeoutError, UnknownTopicOrPartitionError):
                 if available is not None:
                     what = f"{what} (it has {available} partitions)"
             message = (
-                f"{what} after {_ms(elapsed_ms)} and {attempts} attempts"
+                f"{what} after {_ms(elapsed_ms)} and {_times(attempts)}"
                 f" (budget {_ms(budget_ms)}){_after(cause)}"
             )
         super().__init__(message)
@@ -124,7 +128,7 @@ class DeliveryTimeoutError(KafkaTimeoutError):
             limit = "" if budget_ms is None else f" (delivery_timeout_ms={budget_ms:.0f})"
             message = (
                 f"Expired {record_count} record(s){where} {_ms(elapsed_ms)} after the creation"
-                f" of their batch and {attempts} attempts{limit}{_after(cause)}"
+                f" of their batch and {_times(attempts)}{limit}{_after(cause)}"
             )
         super().__init__(message)
         self.tp = tp
