@@ -7,6 +7,7 @@ from ._version import __version__
 from .abc import ConsumerRebalanceListener
 from .client import AIOKafkaClient
 from .errors import ConsumerStoppedError, IllegalOperation
+from .producer import AIOKafkaProducer
 from .structs import (
     ConsumerRecord,
     OffsetAndMetadata,
@@ -16,6 +17,7 @@ from .structs import (
 
 __all__ = [
     "AIOKafkaClient",
+    "AIOKafkaProducer",
     "ConsumerRebalanceListener",
     "ConsumerRecord",
     "ConsumerStoppedError",

@@ -145,3 +145,63 @@ class ClientConfig:
     connection_setup: Backoff
     connections_max_idle: float | None
     security: SecurityConfig
+
+    @classmethod
+    def from_keywords(
+        cls,
+        *,
+        bootstrap_servers: str | Sequence[str],
+        client_id: str,
+        request_timeout_ms: object,
+        metadata_max_age_ms: object,
+        max_block_ms: object,
+        retry_backoff_ms: object,
+        retry_backoff_max_ms: object,
+        reconnect_backoff_ms: object,
+        reconnect_backoff_max_ms: object,
+        socket_connection_setup_timeout_ms: object,
+        socket_connection_setup_timeout_max_ms: object,
+        connections_max_idle_ms: object,
+        security: SecurityConfig,
+    ) -> ClientConfig:
+        """Check the keywords of a client.
+
+        Raises:
+            ValueError: names the keyword that cannot work.
+        """
+        request_timeout = milliseconds("request_timeout_ms", request_timeout_ms)
+        return cls(
+            bootstrap_servers=bootstrap_servers,
+            client_id=client_id,
+            request_timeout=request_timeout,
+            metadata_max_age=milliseconds("metadata_max_age_ms", metadata_max_age_ms),
+            max_block=(
+                request_timeout
+                if max_block_ms is None
+                else milliseconds("max_block_ms", max_block_ms)
+            ),
+            retry_backoff=backoff(
+                "retry_backoff_ms",
+                retry_backoff_ms,
+                "retry_backoff_max_ms",
+                retry_backoff_max_ms,
+            ),
+            reconnect_backoff=backoff(
+                "reconnect_backoff_ms",
+                reconnect_backoff_ms,
+                "reconnect_backoff_max_ms",
+                reconnect_backoff_max_ms,
+            ),
+            connection_setup=backoff(
+                "socket_connection_setup_timeout_ms",
+                socket_connection_setup_timeout_ms,
+                "socket_connection_setup_timeout_max_ms",
+                socket_connection_setup_timeout_max_ms,
+            ),
+            connections_max_idle=(
+                None
+                if connections_max_idle_ms is None
+                else milliseconds("connections_max_idle_ms", connections_max_idle_ms)
+            ),
+            security=security,
+        )

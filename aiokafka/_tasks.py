@@ -34,8 +34,9 @@ class Supervisor:
     def __init__(self, owner: str, logger: logging.Logger) -> None:
         self._owner = owner
         self._logger = logger
-        # The loop itself holds tasks weakly only.
-        self._tasks: set[asyncio.Task[Any]] = set()
+        # The loop itself holds tasks weakly only. A dict as an ordered set: tasks are ended in
+        # the order in which they were started, so that a simulation can be repeated.
+        self._tasks: dict[asyncio.Task[Any], None] = {}
 
     @property
     def tasks(self) -> frozenset[asyncio.Task[Any]]:
@@ -52,12 +53,12 @@ class Supervisor:
         other than cancellation."""
         task = create_task(coro)
         task.set_name(f"{self._owner}:{name}")
-        self._tasks.add(task)
+        self._tasks[task] = None
         task.add_done_callback(functools.partial(self._finished, name, on_crash))
         return task
 
     def _finished(self, name: str, on_crash: OnCrash | None, task: asyncio.Task[Any]) -> None:
-        self._tasks.discard(task)
+        self._tasks.pop(task, None)
         if task.cancelled():
             return
         error = task.exception()

@@ -16,7 +16,7 @@ import logging
 import random
 import ssl
 import warnings
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from enum import IntEnum
 from typing import Any
 
@@ -256,18 +256,17 @@ class AIOKafkaClient:
         """Close all connections and end all tasks; whoever waits gets an error at once.
         May be called at any time, more than once, and from another loop than the client's
         when that one is not running any more."""
-        if self._closed:
-            return
         self._closed = True
         self._refresher.close()
+        # All of it at once, before anything is awaited: this call may be cancelled, too.
+        ending = self._pool.close_now()
         if asyncio.get_running_loop() is not self._loop:
             # A framework closes from another thread's loop when ours has stopped: nothing of
             # ours can be awaited here.
-            self._pool.close_now()
             return
         deadline = Deadline.after(_CLOSE_TIMEOUT)
         await self._supervisor.cancel_all(deadline)
-        await self._pool.close(deadline)
+        await self._pool.wait_closed(ending, deadline)
 
     # Nodes
 
@@ -393,6 +392,33 @@ class AIOKafkaClient:
                 f"no answer to {type(request).__name__} from node {node_id}"
                 f" within {self._request_timeout_ms} ms"
             ) from error
+
+    def post(self, node_id: NodeId, request: Any, on_done: Callable[[Any, Any], None]) -> bool:
+        """:meth:`send` for the hot path: nothing is awaited, no task is made.
+
+        Parameters:
+            on_done: called once with the response and None, or with None and the error, in
+                the turn of the loop in which the answer arrives.  Must not raise.
+
+        Returns:
+            False, with nothing done, when the node is not connected, or when ``send`` has
+            been replaced and whoever did that wants to see every request.
+
+        Raises:
+            KafkaError, NotImplementedError, ValueError: the request cannot be expressed.
+
+        .. versionadded:: 0.14.1
+        """
+        connection = self._conns.get((node_id, ConnectionGroup.DEFAULT))
+        if (
+            connection is None
+            or not connection.connected()
+            or "send" in self.__dict__
+            or type(self).send is not _SEND
+        ):
+            return False
+        connection.post(request, on_done)
+        return True
 
     # Metadata
 
@@ -534,6 +560,8 @@ class AIOKafkaClient:
     ) -> tuple[ClusterMetadata | None, RoundResult]:
         cluster = ClusterMetadata(**self.cluster.config)
         updated = await self._metadata_update(cluster, [], deadline)
+        if self._closed:
+            raise closed_error()
         return (cluster if updated else None), self._last_round
 
     def add_topic(self, topic: str) -> asyncio.Future[bool]:
@@ -629,3 +657,6 @@ class AIOKafkaClient:
             self.cluster.add_broker(coordinator_id, host, port)
             return int(coordinator_id)
         raise Errors.KafkaProtocolError("FindCoordinator response names no coordinator")
+
+
+_SEND = AIOKafkaClient.send

@@ -34,7 +34,7 @@ from aiokafka._conn.authenticators import (
 )
 from aiokafka._conn.failures import FINAL, describe, setup_error
 from aiokafka._conn.handshake import authenticate
-from aiokafka._conn.link import Link, Waiter, fail
+from aiokafka._conn.link import Link, OnDone, Receiver, Waiter, fail
 from aiokafka._conn.negotiation import negotiate
 from aiokafka._conn.states import (
     CloseReason as CloseReason,
@@ -314,6 +314,11 @@ class AIOKafkaConnection:
         return None if self._link is None else self._link.closed
 
     @property
+    def close_cause(self) -> BaseException | None:
+        """What ended the connection; None while it is open or when it was closed in peace."""
+        return self._close_cause
+
+    @property
     def _where(self) -> str:
         return f"{self._host}:{self._port}"
 
@@ -484,6 +489,20 @@ class AIOKafkaConnection:
             return link.send_unanswered(struct)
         return link.send(struct, self._request_timeout if timeout is None else timeout)
 
+    def post(self, request: Request[Any], on_done: OnDone) -> None:
+        """Send a request now and have its answer handled in the turn it arrives.
+
+        As :meth:`request`, with a callback in place of the future: ``on_done(response,
+        None)`` or ``on_done(None, error)``, once.  The callback must not raise.
+
+        .. versionadded:: 0.14.1
+        """
+        link = self._link
+        if link is None or not link.up:
+            raise KafkaConnectionError(f"No connection to {self._where}")
+        struct = request.prepare(self._versions)
+        link.send_for(Receiver(on_done), struct, self._request_timeout)
+
     def send(
         self, request: Request[Any], expect_response: bool = True
     ) -> Coroutine[Any, Any, Any]:
@@ -563,8 +582,6 @@ class AIOKafkaConnection:
             self.throttled_until = max(self.throttled_until, until)
 
     def _on_out_of_step(self, error: KafkaProtocolError) -> None:
-        if self._state is ConnectionState.READY:
-            log.warning("Closing %r, which is out of step: %s", self, error)
         self.close(reason=CloseReason.OUT_OF_SYNC, exc=error)
 
     def _on_request_timeout(self, late: list[InFlight[Waiter]]) -> None:

@@ -16,6 +16,7 @@ from aiokafka import errors as Errors
 from aiokafka._client.connections import ConnectionPool
 from aiokafka._client.nodes import AUTHENTICATION_ERRORS
 from aiokafka._deadline import Deadline, as_milliseconds
+from aiokafka._retry import pause
 from aiokafka._tasks import Supervisor
 
 log = logging.getLogger("aiokafka")
@@ -43,17 +44,26 @@ async def bootstrap(
     errors: dict[str, BaseException] = {}
 
     async def attempt(name: str) -> bool:
-        try:
-            await ask(name)
-        except (Errors.KafkaError, OSError, asyncio.TimeoutError) as error:
-            log.debug("Unable to bootstrap from %s: %s", pool.node(name).where, error)
-            errors[name] = error
-            return False
-        return True
+        node = pool.node(name)
+        # Left open by an earlier bootstrap that failed: it may be broken without a word.
+        left_open = node.connected
+        while True:
+            # That earlier one may also have left it backing off, which is no answer either.
+            await pause(node.delay(), deadline)
+            try:
+                await ask(name)
+            except (Errors.KafkaError, OSError, asyncio.TimeoutError) as error:
+                log.debug("Unable to bootstrap from %s: %s", node.where, error)
+                errors[name] = error
+                if not left_open:
+                    return False
+                left_open = False
+            else:
+                return True
 
-    tasks: set[asyncio.Task[bool]] = {
+    tasks: list[asyncio.Task[bool]] = [
         supervisor.spawn(attempt(name), name=f"bootstrap from {name}") for name in names
-    }
+    ]
     pending = set(tasks)
     try:
         while pending:

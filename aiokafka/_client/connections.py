@@ -2,7 +2,7 @@
 
 There is no client-wide lock: each :class:`~aiokafka._client.nodes.Node` connects by itself.
 
-Owns the nodes' supervisor; :meth:`ConnectionPool.close` ends every attempt and connection.
+Owns the nodes' supervisor; :meth:`ConnectionPool.close_now` ends every attempt and connection.
 """
 
 from __future__ import annotations
@@ -149,9 +149,8 @@ class ConnectionPool:
         self.open.clear()
         return ending
 
-    async def close(self, deadline: Deadline) -> None:
-        """:meth:`close_now`, and wait for the ends, at most until *deadline*."""
-        ending = self.close_now()
+    async def wait_closed(self, ending: list[asyncio.Future[None]], deadline: Deadline) -> None:
+        """Wait for the ends that :meth:`close_now` returned, at most until *deadline*."""
         await self._supervisor.cancel_all(deadline)
         if ending:
             await asyncio.wait(ending, timeout=deadline.remaining())

@@ -26,6 +26,7 @@ from dataclasses import dataclass
 from aiokafka import errors as Errors
 from aiokafka._client.metadata_round import RoundResult, Topics, covers
 from aiokafka._deadline import Deadline
+from aiokafka._news import News
 from aiokafka._retry import Backoff
 from aiokafka._tasks import Supervisor
 
@@ -83,10 +84,14 @@ class MetadataRefresher:
         self._in_flight: tuple[Topics] | None = None
         self._failures = 0
         self._failing_since: float | None = None
+        self._news = News(loop.time)
         self._not_before = -math.inf  # backoff after failed rounds
         self._hopeless: Errors.KafkaError | None = None
         self._refreshed_at = self._loop.time()
-        self._turn: asyncio.Future[Errors.KafkaError | None] = self._loop.create_future()
+        # Who waits for the end of this turn, in order.  A future for each: leaving one that
+        # is shared by n callers takes each of them time in proportion to n.
+        self._turn: dict[asyncio.Future[Errors.KafkaError | None], None] = {}
+        self._resting: dict[asyncio.Future[None], None] = {}
         self._next_round: list[asyncio.Future[bool]] = []
         self._this_round: list[asyncio.Future[bool]] = []
         self._closed = False
@@ -167,10 +172,31 @@ class MetadataRefresher:
                 raise closed_error()
             if self._hopeless is not None and self._loop.time() < self._not_before:
                 raise self._hopeless
-            error = await deadline.run(self._turn, what="Waiting for metadata")
+            turn: asyncio.Future[Errors.KafkaError | None] = self._loop.create_future()
+            self._turn[turn] = None
+            try:
+                error = await deadline.run(turn, what="Waiting for metadata")
+            finally:
+                self._turn.pop(turn, None)
             if error is not None:
                 raise error
         return self.version
+
+    async def rest(self, seconds: float) -> None:
+        """Pause before another attempt, but not past the end of the client.
+
+        Raises:
+            KafkaError: the client was closed.
+        """
+        over: asyncio.Future[None] = self._loop.create_future()
+        self._resting[over] = None
+        try:
+            if not self._closed:
+                await asyncio.wait((over,), timeout=seconds)
+        finally:
+            del self._resting[over]
+        if self._closed:
+            raise closed_error()
 
     def updated(self) -> None:
         """An answer was put into the cluster (in a round, or later than its round)."""
@@ -178,9 +204,11 @@ class MetadataRefresher:
         self._end_turn(None)
 
     def _end_turn(self, error: Errors.KafkaError | None) -> None:
-        turn, self._turn = self._turn, self._loop.create_future()
-        # The error is a result, not an exception: there may be no waiter to retrieve it.
-        turn.set_result(error)
+        turn, self._turn = self._turn, {}
+        for waiter in turn:
+            if not waiter.done():
+                # A result, not an exception: the waiter may have left without retrieving it.
+                waiter.set_result(error)
 
     # The synchronizer
 
@@ -266,6 +294,7 @@ class MetadataRefresher:
                 self._loop.time() - self._failing_since,
             )
         self._failing_since = None
+        self._news.all_is_well()
         self._failures = 0
 
     def _failed(self, result: RoundResult | None) -> None:
@@ -273,9 +302,8 @@ class MetadataRefresher:
         delay = self._hold_back()
         if result is None:
             return
-        previous, self.last_error = self.last_error, result.last_error
-        # Once at warning when the state or the kind of failure changes, then at debug.
-        news = previous is None or type(previous) is not type(self.last_error)
+        self.last_error = result.last_error
+        news = self._news.is_news(type(self.last_error))
         log.log(
             logging.WARNING if news else logging.DEBUG,
             "Metadata refresh failed: %s (round %d, next in %.0f ms%s)",
@@ -315,6 +343,8 @@ class MetadataRefresher:
             return
         self._closed = True
         self._end_turn(closed_error())
+        for over in self._resting:
+            over.set_result(None)
         _resolve(self._this_round, False)
         _resolve(self._next_round, False)
         if self.task is not None:

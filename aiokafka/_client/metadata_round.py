@@ -90,8 +90,8 @@ class Outstanding:
         return node_id in self._asked
 
     @property
-    def tasks(self) -> set[asyncio.Task[bool]]:
-        return set(self._topics)
+    def tasks(self) -> list[asyncio.Task[bool]]:
+        return list(self._topics)
 
     def topics_of(self, task: asyncio.Task[bool]) -> Topics:
         return self._topics.get(task, frozenset())
@@ -167,9 +167,13 @@ class MetadataRound:
         """Nodes that can be asked now, most promising first: connected and answering,
         connectable, connected but silent, bootstrap servers when nothing else is left."""
         ranked: list[tuple[int, float, NodeId]] = []
-        for broker in self._cluster.brokers():
-            node_id = broker.nodeId
-            if not isinstance(node_id, str) and self._usable(node_id):
+        # Sorted, so that chance is drawn in the same order in every process.
+        for node_id in sorted(
+            broker.nodeId
+            for broker in self._cluster.brokers()
+            if not isinstance(broker.nodeId, str)
+        ):
+            if self._usable(node_id):
                 ranked.append((self._rank(node_id), self._rng.random(), node_id))
         if ranked:
             ranked.sort(key=_by_rank)
@@ -212,8 +216,9 @@ class MetadataRound:
                 timeout=min(HEDGE_DELAY, deadline.remaining()),
                 return_when=asyncio.FIRST_COMPLETED,
             )
-            for task in done:
-                self._note(task, asked[task])
+            for task, topics in asked.items():
+                if task in done:
+                    self._note(task, topics)
             if self._result.updated:
                 break
         if not self._result.updated and not self._result.errors:

@@ -22,6 +22,7 @@ from aiokafka import errors as Errors
 from aiokafka._config import ClientConfig
 from aiokafka._conn.states import CloseReason
 from aiokafka._deadline import Deadline
+from aiokafka._news import News
 from aiokafka._tasks import Supervisor
 from aiokafka.conn import AIOKafkaConnection
 
@@ -102,6 +103,7 @@ class Node:
         self._loop = loop
         self._retry_at = 0.0
         self._failing_since: float | None = None
+        self._news = News(loop.time)
         self._attempt: asyncio.Task[None] | None = None
 
     # State
@@ -240,6 +242,7 @@ class Node:
         self.failures = 0
         self.last_error = None
         self._failing_since = None
+        self._news.all_is_well()
 
     def adopt(self, connection: AIOKafkaConnection) -> None:
         """Take an open connection as this node's."""
@@ -252,9 +255,8 @@ class Node:
         delay = self._config.reconnect_backoff.delay(self.failures, self._rng)
         self.failures += 1
         self._retry_at = self._loop.time() + delay
-        # Once at warning when the node's state or the kind of failure changes; an outage of
-        # ten minutes is one line, not one per attempt.
-        news = self._failing_since is None or type(error) is not type(self.last_error)
+        # An outage of ten minutes is one line, not one per attempt.
+        news = self._news.is_news(type(error))
         log.log(
             logging.WARNING if news else logging.DEBUG,
             "Unable to connect to %s: %s (attempt %d, next in %.0f ms%s)",
@@ -285,10 +287,14 @@ class Node:
         # The peer went away: a first reconnect may come soon, but not at once and not in
         # step with all other clients.
         self._retry_at = self._loop.time() + self._config.reconnect_backoff.delay(0, self._rng)
-        log.info(
-            "Lost the connection to %s (%s)",
+        # A broker (or whoever answers in its place) that talks nonsense is worth a warning.
+        nonsense = reason is CloseReason.OUT_OF_SYNC and self._news.is_news(reason)
+        log.log(
+            logging.WARNING if nonsense else logging.INFO,
+            "Lost the connection to %s (%s)%s",
             self.where,
             getattr(reason, "name", reason),
+            f": {connection.close_cause}" if connection.close_cause is not None else "",
         )
         self._become(NodeState.BACKING_OFF)
 

@@ -21,7 +21,7 @@ from aiokafka import errors as Errors
 from aiokafka._client.metadata import MetadataRefresher
 from aiokafka._client.metadata_round import RoundResult
 from aiokafka._deadline import Deadline, as_milliseconds
-from aiokafka._retry import Backoff, pause
+from aiokafka._retry import Backoff
 from aiokafka.cluster import ClusterMetadata
 
 log = logging.getLogger("aiokafka")
@@ -95,11 +95,12 @@ class TopicWaits:
         """
         await self.topic(topic, deadline)
 
-        def grown() -> bool:
-            return partition < (self._cluster().partition_count(topic) or 0)
+        def listed() -> bool:
+            # Not by the count: an answer may leave out a partition in between.
+            return partition in (self._cluster().partitions_for_topic(topic) or ())
 
-        if not grown():
-            await self._until(topic, deadline, grown, partition)
+        if not listed():
+            await self._until(topic, deadline, listed, partition)
 
     async def _until(
         self,
@@ -156,7 +157,9 @@ class TopicWaits:
             remaining = deadline.remaining() - _LAST_ATTEMPT
             if remaining <= 0:
                 break
-            await pause(min(self._backoff.delay(failed_rounds, self._rng), remaining))
+            await self._refresher.rest(
+                min(self._backoff.delay(failed_rounds, self._rng), remaining)
+            )
             failed_rounds += 1
         timeout = Errors.MetadataTimeoutError(
             budget_ms=as_milliseconds(deadline.budget),

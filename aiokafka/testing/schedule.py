@@ -34,6 +34,7 @@ from .faults import (
 if TYPE_CHECKING:
     from .broker import FakeBroker
     from .cluster import FakeCluster
+    from .network import Link
 
 __all__ = ["FaultEvent", "FaultKind", "FaultSchedule"]
 
@@ -132,6 +133,27 @@ class FaultEvent:
 
 
 @dataclass(slots=True)
+class _LinkState:
+    """How a link was, and the events that change it now: they may overlap."""
+
+    latency: float | tuple[float, float]
+    chunking: float
+    events: list[FaultEvent] = field(default_factory=list)
+
+    def apply(self, link: Link) -> None:
+        """The latest event of each kind has its way."""
+        link.latency, link.chunking = self.latency, self.chunking
+        for event in self.events:
+            if event.kind is FaultKind.SLOW_LINK:
+                link.latency = (0.0, 2.0 * event.strength)
+            else:
+                link.chunking = event.strength
+
+
+LinkStates = dict[int, _LinkState]
+
+
+@dataclass(slots=True)
 class FaultSchedule:
     """Events, and the timers that make them happen.
 
@@ -148,6 +170,7 @@ class FaultSchedule:
     events: Sequence[FaultEvent]
     _timers: list[asyncio.TimerHandle] = field(default_factory=list)
     _active: dict[int, Undo] = field(default_factory=dict)
+    _links: LinkStates = field(default_factory=dict)
 
     @classmethod
     def random(
@@ -204,7 +227,7 @@ class FaultSchedule:
                 broker.link.heal()
 
     def _begin(self, number: int, event: FaultEvent) -> None:
-        undo = _begin(self.cluster, event)
+        undo = _begin(self.cluster, event, self._links)
         if undo is not None:
             self._active[number] = undo
         self.cluster.changed()
@@ -251,7 +274,7 @@ def _draw_action(
     return actions.get(kind, (None, None))
 
 
-def _begin(cluster: FakeCluster, event: FaultEvent) -> Undo | None:
+def _begin(cluster: FakeCluster, event: FaultEvent, links: LinkStates) -> Undo | None:
     """Make an event happen; returns what undoes it."""
     broker = cluster.brokers[event.node]
     if event.action is not None:
@@ -270,7 +293,7 @@ def _begin(cluster: FakeCluster, event: FaultEvent) -> Undo | None:
         broker.drop_connections()
         return None
     if event.kind in _NETWORK_KINDS:
-        return _begin_on_link(broker, event)
+        return _begin_on_link(broker, event, links)
     if event.kind is FaultKind.FREEZE:
         broker.freeze()
         return broker.thaw
@@ -278,7 +301,7 @@ def _begin(cluster: FakeCluster, event: FaultEvent) -> Undo | None:
     return lambda: _revive(broker)
 
 
-def _begin_on_link(broker: FakeBroker, event: FaultEvent) -> Undo:
+def _begin_on_link(broker: FakeBroker, event: FaultEvent, links: LinkStates) -> Undo:
     link = broker.link
     if event.kind is FaultKind.POWER_OFF:
         broker.power_off()
@@ -292,14 +315,13 @@ def _begin_on_link(broker: FakeBroker, event: FaultEvent) -> Undo:
     if event.kind is FaultKind.REQUESTS_HELD:
         link.to_server_lost = True
         return link.heal
-    before = link.latency, link.chunking
-    if event.kind is FaultKind.SLOW_LINK:
-        link.latency = (0.0, 2.0 * event.strength)
-    else:
-        link.chunking = event.strength
+    state = links.setdefault(event.node, _LinkState(link.latency, link.chunking))
+    state.events.append(event)
+    state.apply(link)
 
     def restore() -> None:
-        link.latency, link.chunking = before
+        state.events.remove(event)
+        state.apply(link)
 
     return restore
 

@@ -70,6 +70,7 @@ class ScriptedConnection:
         self.host, self.port, self.settings = host, port, settings
         self.broker = world.broker(f"{host}:{port}")
         self.throttled_until = 0.0
+        self.close_cause = None
         self._on_close_cb = on_close
         self._open = False
         self._in_flight = {}

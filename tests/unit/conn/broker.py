@@ -41,7 +41,8 @@ class Request:
         self.connection.send(frame(header + body))
 
 
-Answer = Callable[[Request], "Awaitable[None] | None"]
+#: Returns nothing, or something to await before the next request is read.
+Answer = Callable[[Request], object]
 
 
 def frame(payload: bytes) -> bytes:
@@ -124,7 +125,7 @@ def refuse_above(highest: int, listed: bool) -> Answer:
         request.reply(struct.pack(">h", 35) + row)
         return None
 
-    return answer  # type: ignore[return-value]
+    return answer
 
 
 def handshake(error: int = 0, mechanisms: tuple[str, ...] = ("PLAIN",)) -> Answer:
@@ -253,7 +254,7 @@ class Broker:
             self.requests.append(request)
             self.arrived.set()
             result = self.answers[request.key](request)
-            if result is not None:
+            if isinstance(result, Awaitable):
                 await result
             if self.tokens is not None and request.key == HANDSHAKE:
                 self.bare = True

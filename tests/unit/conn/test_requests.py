@@ -56,6 +56,9 @@ class WriteRecorder(asyncio.Transport):
         self.writes.append(bytes(data))
         self.transport.write(data)
 
+    def is_closing(self) -> bool:
+        return self.transport.is_closing()
+
     def close(self) -> None:
         self.transport.close()
 
