@@ -15,6 +15,10 @@ from aiokafka._retry import Backoff
 from aiokafka.abc import AbstractTokenProvider
 
 SECURITY_PROTOCOLS = ("PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL")
+# Seconds.  Refusals may come in no time: without any pause between attempts a dead cluster would
+# take all the time of the event loop.
+_SHORTEST_BACKOFF = 0.01
+
 SASL_MECHANISMS = ("PLAIN", "GSSAPI", "SCRAM-SHA-256", "SCRAM-SHA-512", "OAUTHBEARER")
 
 
@@ -55,8 +59,8 @@ def backoff(base_name: str, base_ms: object, cap_name: str, cap_ms: object) -> B
 
     As in KIP-580, a base above the cap makes every delay equal to the cap.
     """
-    base = milliseconds(base_name, base_ms)
-    return Backoff(base, milliseconds(cap_name, cap_ms))
+    base, cap = milliseconds(base_name, base_ms), milliseconds(cap_name, cap_ms)
+    return Backoff(max(base, _SHORTEST_BACKOFF), max(cap, _SHORTEST_BACKOFF))
 
 
 @dataclass(frozen=True)

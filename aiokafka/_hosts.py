@@ -37,9 +37,13 @@ def get_ip_port_afi(host_and_port_str: str) -> Host:
 
 def _port(text: str, whole: str) -> int:
     try:
-        return int(text)
+        port = int(text)
     except ValueError:
-        raise ValueError(f"`bootstrap_servers`: {whole!r} has no valid port") from None
+        port = -1
+    # The system's resolver takes larger numbers, too, and gives some other port.
+    if not 0 <= port <= 65535:
+        raise ValueError(f"`bootstrap_servers`: {whole!r} has no valid port")
+    return port
 
 
 def family_of(host: str) -> socket.AddressFamily:

@@ -10,7 +10,7 @@ import math
 from collections.abc import Callable
 
 #: Trouble that comes and goes is reported again after so many seconds at the earliest.
-SPACING = 10.0
+SPACING = 60.0
 
 
 class News:

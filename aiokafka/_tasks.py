@@ -16,6 +16,7 @@ from collections.abc import Callable, Coroutine
 from typing import Any
 
 from aiokafka._deadline import Deadline
+from aiokafka._news import News
 from aiokafka.util import create_task
 
 OnCrash = Callable[[BaseException], None]
@@ -37,6 +38,7 @@ class Supervisor:
         # The loop itself holds tasks weakly only. A dict as an ordered set: tasks are ended in
         # the order in which they were started, so that a simulation can be repeated.
         self._tasks: dict[asyncio.Task[Any], None] = {}
+        self._news = News(lambda: asyncio.get_running_loop().time())
 
     @property
     def tasks(self) -> frozenset[asyncio.Task[Any]]:
@@ -64,7 +66,11 @@ class Supervisor:
         error = task.exception()
         if error is None:
             return
-        self._logger.error(
+        # A defect that every attempt meets is reported again, but not at every attempt.
+        news = self._news.is_news((name, type(error)))
+        self._news.all_is_well()
+        self._logger.log(
+            logging.ERROR if news else logging.DEBUG,
             "%s: background task %r crashed: %r",
             self._owner,
             name,

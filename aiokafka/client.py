@@ -206,7 +206,6 @@ class AIOKafkaClient:
         self._waits = TopicWaits(
             lambda: self.cluster,
             self._refresher,
-            self._topics.add,
             attempts=lambda: self._outstanding.started,
             silence=lambda: self._outstanding.silence(self._pool),
             backoff=self._config.retry_backoff,
@@ -256,10 +255,8 @@ class AIOKafkaClient:
         """Close all connections and end all tasks; whoever waits gets an error at once.
         May be called at any time, more than once, and from another loop than the client's
         when that one is not running any more."""
-        self._closed = True
-        self._refresher.close()
         # All of it at once, before anything is awaited: this call may be cancelled, too.
-        ending = self._pool.close_now()
+        ending = self.abandon()
         if asyncio.get_running_loop() is not self._loop:
             # A framework closes from another thread's loop when ours has stopped: nothing of
             # ours can be awaited here.
@@ -267,6 +264,19 @@ class AIOKafkaClient:
         deadline = Deadline.after(_CLOSE_TIMEOUT)
         await self._supervisor.cancel_all(deadline)
         await self._pool.wait_closed(ending, deadline)
+
+    def abandon(self) -> list[asyncio.Future[None]]:
+        """What :meth:`close` does, as far as it goes without awaiting.
+
+        Returns:
+            Futures of the connections' ends.
+
+        .. versionadded:: 0.14.1
+        """
+        self._closed = True
+        self._refresher.close()
+        self._outstanding.cancel()
+        return self._pool.close_now()
 
     # Nodes
 
@@ -342,6 +352,23 @@ class AIOKafkaClient:
         node = self._pool.known(node_id, group)
         return None if node is None else node.last_error
 
+    def unsent_bytes(self, node_id: NodeId) -> int:
+        """Bytes of requests that the node's socket has not taken yet.
+
+        .. versionadded:: 0.14.1
+        """
+        connection = self._conns.get((node_id, ConnectionGroup.DEFAULT))
+        return 0 if connection is None else connection.unsent_bytes
+
+    def disconnect(self, node_id: NodeId, error: Errors.KafkaError) -> None:
+        """Drop the connection to a node that is found not to work.
+
+        .. versionadded:: 0.14.1
+        """
+        connection = self._conns.get((node_id, ConnectionGroup.DEFAULT))
+        if connection is not None:
+            connection.close(CloseReason.CONNECTION_TIMEOUT, error)
+
     async def send(
         self,
         node_id: NodeId,
@@ -388,9 +415,9 @@ class AIOKafkaClient:
             return await connection.send(request, expect_response=expect_response)
         except asyncio.TimeoutError as error:
             connection.close(reason=CloseReason.CONNECTION_TIMEOUT)
+            waited = self._request_timeout_ms if timeout is None else as_milliseconds(timeout)
             raise Errors.RequestTimedOutError(
-                f"no answer to {type(request).__name__} from node {node_id}"
-                f" within {self._request_timeout_ms} ms"
+                f"no answer to {type(request).__name__} from node {node_id} within {waited} ms"
             ) from error
 
     def post(self, node_id: NodeId, request: Any, on_done: Callable[[Any, Any], None]) -> bool:
@@ -434,7 +461,7 @@ class AIOKafkaClient:
     def _interest(self) -> Topics:
         if self.cluster.need_all_topic_metadata:
             return None
-        return frozenset(self._topics)
+        return self._refresher.waited_for.union(self._topics)
 
     async def _md_synchronizer(self) -> None:
         """Refresh the metadata when it is due or asked for; does not end by itself."""
@@ -508,6 +535,11 @@ class AIOKafkaClient:
             raise Errors.MetadataEmptyBrokerList(response)
         cluster.update_metadata(response, None if asked is None else asked)
         if cluster is self.cluster:
+            # From now on every refresh asks for those that exist; a topic that never came is
+            # not tracked, or each misspelt name would be asked for (and created) for ever.
+            self._topics.update(
+                topic for topic in asked or () if cluster.partition_count(topic) is not None
+            )
             self._pool.adopt_bootstrap()
             self._pool.drop_moved()
             self._refresher.updated()
@@ -577,12 +609,16 @@ class AIOKafkaClient:
             is tracked.
         """
         wanted = set(topics)
+        for topic in wanted:
+            _check_topic(topic)
         new = wanted - self._topics
         self._topics &= wanted
         self.cluster.need_all_topic_metadata = not wanted
-        return self._track(new) if wanted else self._refresher.round_done()
+        return self._track(new) if wanted else self._refresher.round_done(None)
 
     def _track(self, topics: set[str]) -> asyncio.Future[bool]:
+        for topic in topics:
+            _check_topic(topic)
         new = topics - self._topics
         if not new:
             done: asyncio.Future[bool] = self._loop.create_future()
@@ -605,6 +641,7 @@ class AIOKafkaClient:
         """
         if self._closed:
             raise closed_error()
+        _check_topic(topic)
         if deadline is not None:
             return await self._waits.topic(topic, deadline)
         try:
@@ -660,3 +697,19 @@ class AIOKafkaClient:
 
 
 _SEND = AIOKafkaClient.send
+
+# What the length of a string may be on the wire.
+_LONGEST_TOPIC = 32767
+
+
+def _check_topic(topic: object) -> None:
+    """Refuse what no Metadata request can carry: it would stand in the way of every other
+    topic, in this refresh and all later ones."""
+    if not isinstance(topic, str):
+        raise TypeError(f"`topic` should be a str, not {type(topic).__name__}")
+    try:
+        fits = len(topic.encode()) <= _LONGEST_TOPIC
+    except UnicodeEncodeError:
+        fits = False
+    if not fits:
+        raise Errors.InvalidTopicError(f"{topic[:249]!r} cannot be the name of a topic")

@@ -31,6 +31,10 @@ Listener = Callable[["ClusterMetadata"], Any]
 # in a row, so that such an answer does not throw its leaders away.
 _UNKNOWN_BEFORE_FORGOTTEN = 3
 
+# Likewise an answer with an older leader epoch: so often in a row, then it is believed. Epochs
+# do begin anew, when a topic is made again at brokers too old for topic ids.
+_OLDER_BEFORE_BELIEVED = 3
+
 _LEADERLESS = -1
 
 
@@ -69,6 +73,7 @@ class ClusterMetadata:
         self._leader_epochs: dict[tuple[str, int], int] = {}
         self._topic_errors: dict[str, int] = {}
         self._missing: dict[str, int] = {}
+        self._older: dict[tuple[str, int], int] = {}
         self._listeners: list[Listener] = []
         self._future: Future[ClusterMetadata] | None = None
         self._bootstrap_brokers: dict[int | str, BrokerMetadata] = {
@@ -273,6 +278,18 @@ class ClusterMetadata:
         self._missing[name] = self._missing.get(name, 0) + 1
         return self._missing[name] < _UNKNOWN_BEFORE_FORGOTTEN
 
+    def _is_outdated(self, name: str, partition: ParsedPartition, old_epoch: int) -> bool:
+        """Is the answer older than what is known (KIP-320)?"""
+        key = name, partition.partition
+        if partition.leader_epoch == -1 or partition.leader_epoch >= old_epoch:
+            self._older.pop(key, None)
+            return False
+        times = self._older[key] = self._older.get(key, 0) + 1
+        if times < _OLDER_BEFORE_BELIEVED:
+            return True
+        del self._older[key]
+        return False
+
     def _take_topic(
         self,
         topic: ParsedTopic,
@@ -287,7 +304,7 @@ class ClusterMetadata:
         for partition in topic.partitions:
             number = partition.partition
             old_epoch = known_epochs.get((name, number), -1) if number in known else -1
-            if partition.leader_epoch != -1 and partition.leader_epoch < old_epoch:
+            if self._is_outdated(name, partition, old_epoch):
                 # An answer from a broker that lags behind (KIP-320): keep the newer leader.
                 partitions[number] = known[number]
                 self._leader_epochs[name, number] = old_epoch

@@ -16,6 +16,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
+import socket
 import warnings
 from collections import deque
 from collections.abc import Callable, Coroutine, Sequence
@@ -51,6 +52,7 @@ from aiokafka._hosts import (
 )
 from aiokafka._hosts import (
     Host,
+    family_of,
     parse_hosts,
 )
 from aiokafka._hosts import (
@@ -81,6 +83,9 @@ except ImportError:
 __all__ = ["AIOKafkaConnection", "create_conn"]
 
 READER_LIMIT = 65536
+
+#: Seconds after which the next address of a name is tried beside a silent one.
+NEXT_ADDRESS = 0.25
 SASL_QOP_AUTH = 1
 
 log = logging.getLogger(__name__)
@@ -292,6 +297,11 @@ class AIOKafkaConnection:
         """The socket takes no more at the moment; what is sent now stays in memory."""
         return self._link is not None and self._link.write_paused
 
+    @property
+    def unsent_bytes(self) -> int:
+        """Bytes of requests that the socket has not taken yet."""
+        return 0 if self._link is None else self._link.unsent_bytes
+
     def oldest_in_flight_age(self) -> float:
         """Seconds the request at the head has waited for its answer; 0 when none waits."""
         if self._link is None or not self._link.pipeline.entries:
@@ -389,6 +399,7 @@ class AIOKafkaConnection:
             self._port,
             ssl=self._ssl_context if self._tls else None,
             server_hostname=self._host if self._tls else None,
+            **self._racing(),
         )
         self._next(ConnectionState.NEGOTIATING)
         await self._do_version_lookup()
@@ -398,6 +409,15 @@ class AIOKafkaConnection:
         self._next(ConnectionState.READY)
         link.parser.max_frame_bytes = MAX_FRAME_BYTES
         link.watch_idle()
+
+    def _racing(self) -> dict[str, Any]:
+        """For a name that may have several addresses: do not spend the whole set-up time on
+        the first of them (RFC 8305).  uvloop does not offer that."""
+        if family_of(self._host) is socket.AF_UNSPEC and isinstance(
+            self._loop, asyncio.BaseEventLoop
+        ):
+            return {"happy_eyeballs_delay": NEXT_ADDRESS}
+        return {}
 
     def _next(self, state: ConnectionState) -> None:
         if self._state is ConnectionState.CLOSED:

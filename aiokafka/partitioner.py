@@ -28,6 +28,7 @@ DEFAULT_BATCH_SIZE = 16384
 
 
 def _murmur2_py(data: bytes | bytearray | memoryview) -> int:
+    data = bytes(data)  # a view may count in other things than bytes
     size = len(data)
     words = size // 4
     h = _SEED ^ size

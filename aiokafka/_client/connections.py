@@ -81,7 +81,7 @@ class ConnectionPool:
         if node is None:
             node = self._nodes[key] = Node(
                 f"node {node_id}" if isinstance(node_id, int) else f"{node_id}",
-                functools.partial(self._address, node_id),
+                functools.partial(self.address, node_id),
                 config=self._config,
                 connector=self._connector,
                 supervisor=self._supervisor,
@@ -89,6 +89,9 @@ class ConnectionPool:
                 on_change=functools.partial(self._node_changed, key),
                 loop=self._loop,
             )
+            if self.closed:
+                # Nobody would close what it connects to.
+                node.close()
         return node
 
     def known(self, node_id: NodeId, group: int = ConnectionGroup.DEFAULT) -> Node | None:
@@ -98,7 +101,8 @@ class ConnectionPool:
     def nodes(self) -> Iterator[Node]:
         return iter(list(self._nodes.values()))
 
-    def _address(self, node_id: NodeId) -> tuple[str, int] | None:
+    def address(self, node_id: NodeId) -> tuple[str, int] | None:
+        """Where the node is now, None when it is not known any more."""
         if isinstance(node_id, str) and node_id in self._bootstrap:
             return self._bootstrap[node_id]
         broker = self._cluster.broker_metadata(node_id)
@@ -135,7 +139,7 @@ class ConnectionPool:
         """Close connections to addresses where their broker is not any more."""
         for (node_id, _), node in list(self._nodes.items()):
             connection = node.connection
-            address = self._address(node_id)
+            address = self.address(node_id)
             if connection is None or address is None or isinstance(node_id, str):
                 continue
             if (connection.host, connection.port) != address:

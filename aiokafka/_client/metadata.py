@@ -32,6 +32,10 @@ from aiokafka._tasks import Supervisor
 
 log = logging.getLogger("aiokafka")
 
+# Seconds between two rounds at least, one of which failed or was not asked for: with nobody to
+# ask a round ends without awaiting, so that a pause of 0 would keep the event loop for itself.
+_SHORTEST_PAUSE = 0.01
+
 
 @dataclass
 class _TopicWait:
@@ -40,6 +44,11 @@ class _TopicWait:
     callers: int = 0
     attempts: int = 0
     due: float = -math.inf
+
+    @property
+    def counts(self) -> bool:
+        """Is it to be asked for?  Once at least, even if the caller has left already."""
+        return self.callers > 0 or self.attempts == 0
 
 
 class MetadataRefresher:
@@ -95,17 +104,20 @@ class MetadataRefresher:
         self._next_round: list[asyncio.Future[bool]] = []
         self._this_round: list[asyncio.Future[bool]] = []
         self._closed = False
+        self._restart: asyncio.TimerHandle | None = None
         self._main: Callable[[], Awaitable[None]] = self.synchronize
 
     # Asking
 
-    def request(self, why: str, topics: Collection[str] = ()) -> int:
+    def request(self, why: str, topics: Collection[str] = (), *, when_due: bool = False) -> int:
         """Ask for a refresh; returns the version that its answer will exceed.
 
         Parameters:
             why: the reason, for the debug log.
             topics: the topics that matter to the caller; a round in flight is joined if it
                 covers them (with none, always).
+            when_due: leave the time to the backoff of the topics, in which the caller has
+                shown interest (:meth:`interest_in`).
         """
         wanted = frozenset(topics)
         if self._in_flight is not None:
@@ -114,23 +126,25 @@ class MetadataRefresher:
             behind = 1
         else:
             behind = 0
-        if not self._needed:
+        if not self._needed and not when_due:
             log.debug("Metadata refresh requested: %s", why)
             self._needed = True
         self._rouse()
         return self.version + behind
 
-    def round_done(self, topics: Collection[str] = ()) -> asyncio.Future[bool]:
+    def round_done(self, topics: Collection[str] | None = ()) -> asyncio.Future[bool]:
         """A future of the next round's end (True when it brought metadata): the one in
-        flight if it covers *topics*, else the one after it."""
+        flight if it covers *topics* (None: all of the cluster), else the one after it."""
+        wanted = None if topics is None else frozenset(topics)
         future: asyncio.Future[bool] = self._loop.create_future()
         if self._closed:
             future.set_result(False)
-        elif self._in_flight is not None and covers(self._in_flight[0], frozenset(topics)):
+        elif self._in_flight is not None and covers(self._in_flight[0], wanted):
             self._this_round.append(future)
         else:
             self._next_round.append(future)
             self._needed = True
+            self._revive()
             self._rouse()
         return future
 
@@ -143,6 +157,12 @@ class MetadataRefresher:
         if not self.wake.done():
             self.wake.set_result(None)
 
+    def _revive(self) -> None:
+        """Start the synchronizer again if somebody has cancelled it, such as an application
+        that cancels all tasks: without it nobody who waits would ever hear anything."""
+        if self.task is not None and self.task.cancelled():
+            self.start()
+
     # Waiting
 
     @contextlib.contextmanager
@@ -151,13 +171,20 @@ class MetadataRefresher:
         wait = self._waits.get(topic)
         if wait is None:
             wait = self._waits[topic] = _TopicWait()
+        elif not wait.callers:
+            # Asked for in vain not long ago: soon again, but not at once, or callers with
+            # small budgets would ask without a pause.
+            wait.due = min(wait.due, self._loop.time() + self._backoff.base)
         wait.callers += 1
         try:
             yield
         finally:
             wait.callers -= 1
-            if not wait.callers and self._waits.get(topic) is wait:
-                del self._waits[topic]
+
+    @property
+    def waited_for(self) -> frozenset[str]:
+        """Topics that are asked for because callers wait for them."""
+        return frozenset(topic for topic, wait in self._waits.items() if wait.counts)
 
     async def wait(self, version: int, deadline: Deadline) -> int:
         """Wait for metadata newer than *version*; returns its version.
@@ -172,6 +199,7 @@ class MetadataRefresher:
                 raise closed_error()
             if self._hopeless is not None and self._loop.time() < self._not_before:
                 raise self._hopeless
+            self._revive()
             turn: asyncio.Future[Errors.KafkaError | None] = self._loop.create_future()
             self._turn[turn] = None
             try:
@@ -243,9 +271,12 @@ class MetadataRefresher:
 
     def _due(self) -> float:
         """When the next round should start."""
-        due = -math.inf if self._needed else self._refreshed_at + self._max_age
+        due = self._refreshed_at + max(self._max_age, _SHORTEST_PAUSE)
+        if self._needed:
+            due = -math.inf
         for wait in self._waits.values():
-            due = min(due, wait.due)
+            if wait.counts:
+                due = min(due, wait.due)
         return max(due, self._not_before)
 
     async def _refresh(self) -> None:
@@ -277,10 +308,12 @@ class MetadataRefresher:
         """Whoever is satisfied by the answer leaves; for the rest the topic is asked for
         again, ever more slowly."""
         now = self._loop.time()
-        for topic, wait in self._waits.items():
+        for topic, wait in list(self._waits.items()):
             if asked is None or topic in asked:
                 wait.due = now + self._backoff.delay(wait.attempts, self._rng)
                 wait.attempts += 1
+            elif not wait.counts and wait.due <= now:
+                del self._waits[topic]
 
     def _succeeded(self) -> None:
         self._refreshed_at = self._loop.time()
@@ -318,7 +351,7 @@ class MetadataRefresher:
 
     def _hold_back(self) -> float:
         """Count a failure; returns and starts the backoff, in seconds."""
-        delay = self._backoff.delay(self._failures, self._rng)
+        delay = max(_SHORTEST_PAUSE, self._backoff.delay(self._failures, self._rng))
         self._failures += 1
         self._not_before = self._loop.time() + delay
         if self._failing_since is None:
@@ -330,12 +363,14 @@ class MetadataRefresher:
         if self._closed:
             return
         self._needed = True
-        self._hold_back()
+        delay = self._hold_back()
         self.last_error = error
         crash = Errors.KafkaError(f"Metadata refresh crashed: {error!r}")
         crash.__cause__ = error
         self._end_turn(crash)
-        self.start()
+        _resolve(self._next_round, False)
+        # Not at once: it may crash again before it comes to anything.
+        self._restart = self._loop.call_later(delay, self.start)
 
     def close(self) -> None:
         """Resolve every waiter; the task itself is ended by the supervisor."""
@@ -347,6 +382,8 @@ class MetadataRefresher:
             over.set_result(None)
         _resolve(self._this_round, False)
         _resolve(self._next_round, False)
+        if self._restart is not None:
+            self._restart.cancel()
         if self.task is not None:
             self.task.cancel()
 

@@ -36,6 +36,9 @@ log = logging.getLogger("aiokafka")
 # answers Metadata in a few milliseconds; a distant one costs one more request now and then.
 HEDGE_DELAY = 0.1
 
+# How long a node has to be silent before its address is connected to a second time.
+_SECOND_CONNECTION = 1.0
+
 Ask = Callable[[NodeId, "Topics"], Awaitable[Any]]
 Topics = frozenset[str] | None  # None: all topics of the cluster
 
@@ -111,6 +114,11 @@ class Outstanding:
         del self._asked[node_id], self._since[node_id]
         del self._topics[task]
 
+    def age(self, node_id: NodeId) -> float:
+        """Seconds since the node was asked, 0 when it is not being asked."""
+        since = self._since.get(node_id)
+        return 0.0 if since is None else asyncio.get_running_loop().time() - since
+
     def silence(self, pool: ConnectionPool) -> Errors.KafkaError | None:
         """An error that says who has not answered yet, and for how long; None if nobody is
         being asked."""
@@ -179,9 +187,27 @@ class MetadataRound:
             ranked.sort(key=_by_rank)
             return [node_id for _, _, node_id in ranked]
         # KIP-899: every known broker is unavailable, backing off, or was asked already.
-        bootstrap: list[NodeId] = [n for n in self._pool.bootstrap_ids if self._usable(n)]
+        held = self._addresses_in_hand()
+        bootstrap: list[NodeId] = [
+            name
+            for name in self._pool.bootstrap_ids
+            if self._usable(name) and self._pool.address(name) not in held
+        ]
         self._rng.shuffle(bootstrap)
         return bootstrap
+
+    def _addresses_in_hand(self) -> set[tuple[str, int] | None]:
+        """Addresses of known brokers: a bootstrap server there would be the same broker.
+
+        Not of those that have been silent for long: the connection may be dead without our
+        knowing, and a new one to the same address may come through.
+        """
+        return {
+            (broker.host, broker.port)
+            for broker in self._cluster.brokers()
+            if self._outstanding.age(broker.nodeId) < _SECOND_CONNECTION
+            and not self._cluster.is_bootstrap(broker.nodeId)
+        }
 
     def _usable(self, node_id: NodeId) -> bool:
         if node_id in self._outstanding:
@@ -236,14 +262,19 @@ class MetadataRound:
             self._take(response, self._topics)
         except (Errors.KafkaError, OSError, asyncio.TimeoutError) as error:
             log.debug("No metadata from %s: %s", self._pool.node(node_id).where, error)
-            failures = self._failures.get(node_id, 0)
-            self._failures[node_id] = failures + 1
-            self._not_before[node_id] = self._loop.time() + self._backoff.delay(
-                failures, self._rng
-            )
+            self._leave_alone(node_id)
             self._result.errors.append(error)
             return False
+        except Exception:
+            # A defect of ours, which the next attempt would meet at once again.
+            self._leave_alone(node_id)
+            raise
         return True
+
+    def _leave_alone(self, node_id: NodeId) -> None:
+        failures = self._failures.get(node_id, 0)
+        self._failures[node_id] = failures + 1
+        self._not_before[node_id] = self._loop.time() + self._backoff.delay(failures, self._rng)
 
     def _note(self, task: asyncio.Task[bool], asked: Topics) -> None:
         if task.cancelled():

@@ -231,7 +231,6 @@ class Node:
         if self.state is NodeState.CLOSED:
             connection.close(reason=CloseReason.SHUTDOWN)
             return
-        self.adopt(connection)
         if self._failing_since is not None:
             log.info(
                 "Connected to %s again after %d failed attempt(s) in %.1f s",
@@ -239,14 +238,15 @@ class Node:
                 self.failures,
                 self._loop.time() - self._failing_since,
             )
-        self.failures = 0
-        self.last_error = None
-        self._failing_since = None
-        self._news.all_is_well()
+        self.adopt(connection)
 
     def adopt(self, connection: AIOKafkaConnection) -> None:
         """Take an open connection as this node's."""
         self.connection = connection
+        self.failures = 0
+        self.last_error = None
+        self._failing_since = None
+        self._news.all_is_well()
         self._become(NodeState.READY)
 
     def _failed(self, error: BaseException) -> None:
@@ -288,9 +288,10 @@ class Node:
         # step with all other clients.
         self._retry_at = self._loop.time() + self._config.reconnect_backoff.delay(0, self._rng)
         # A broker (or whoever answers in its place) that talks nonsense is worth a warning.
-        nonsense = reason is CloseReason.OUT_OF_SYNC and self._news.is_news(reason)
+        # Once: a broker may lose every connection as soon as it is used, for hours.
+        level = logging.WARNING if reason is CloseReason.OUT_OF_SYNC else logging.INFO
         log.log(
-            logging.WARNING if nonsense else logging.INFO,
+            level if self._news.is_news(reason) else logging.DEBUG,
             "Lost the connection to %s (%s)%s",
             self.where,
             getattr(reason, "name", reason),

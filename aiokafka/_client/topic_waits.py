@@ -40,7 +40,6 @@ class TopicWaits:
     """Waits of one client.
 
     Parameters:
-        add_interest: makes every refresh ask for a topic.
         attempts: how many Metadata requests have been sent so far.
         silence: an error naming the nodes that owe an answer, None if none does.
     """
@@ -49,7 +48,6 @@ class TopicWaits:
         self,
         cluster: Callable[[], ClusterMetadata],
         refresher: MetadataRefresher,
-        add_interest: Callable[[str], None],
         *,
         attempts: Callable[[], int],
         silence: Callable[[], Errors.KafkaError | None],
@@ -59,7 +57,6 @@ class TopicWaits:
     ) -> None:
         self._cluster = cluster
         self._refresher = refresher
-        self._add_interest = add_interest
         self._attempts = attempts
         self._silence = silence
         self._backoff = backoff
@@ -111,10 +108,11 @@ class TopicWaits:
     ) -> None:
         attempts_before = self._attempts()
         asked_before = self._silence() is not None
-        self._add_interest(topic)
         with self._refresher.interest_in(topic):
             while True:
-                version = self._refresher.request(f"waiting for topic {topic}", (topic,))
+                version = self._refresher.request(
+                    f"waiting for topic {topic}", (topic,), when_due=True
+                )
                 try:
                     await self._refresher.wait(version, deadline)
                 except Errors.KafkaTimeoutError as expiry:

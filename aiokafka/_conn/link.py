@@ -192,6 +192,12 @@ class Link(asyncio.BufferedProtocol):
         # writelines() of Python 3.12 and 3.13 forgets to call pause_writing().
         return self.transport.get_write_buffer_size() > HIGH_WATER
 
+    @property
+    def unsent_bytes(self) -> int:
+        """Bytes that the transport has not taken over the wire yet."""
+        waiting = 0 if self.transport is None else self.transport.get_write_buffer_size()
+        return self._held_bytes + waiting
+
     def send(self, request: WireRequest, timeout: float, decode: Decoder | None = None) -> Future:
         """Write *request*; the future gets its response."""
         future: Future = self._loop.create_future()

@@ -269,6 +269,8 @@ cdef class TopicRoute:
     cdef readonly object topic
     cdef readonly list partitions
     cdef readonly list available
+    cdef readonly list shown
+    cdef readonly list shown_available
     cdef public PartitionSlot sticky
     cdef public int64_t sticky_size
     cdef object _find_slot
@@ -280,6 +282,8 @@ cdef class TopicRoute:
         self.topic = topic
         self.partitions = partitions
         self.available = available
+        self.shown = list(partitions)
+        self.shown_available = list(available)
         self._find_slot = find_slot
         self._slots = [None] * count
         self._positions = None
@@ -466,14 +470,14 @@ cdef class Appender:
             )
         if self._kind == KIND_CALLABLE:
             return self._slot_of(
-                route, self._partitioner(key, route.partitions, route.available)
+                route, self._partitioner(key, route.shown, route.shown_available)
             )
         if key is None and route.sticky is not None:
             return route.sticky
         slot = self._slot_of(
             route,
             self._partitioner.partition_for(
-                route.topic, key, route.partitions, route.available
+                route.topic, key, route.shown, route.shown_available
             ),
         )
         if key is None:

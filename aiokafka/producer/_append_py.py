@@ -209,6 +209,8 @@ class TopicRoute:
         "_slots",
         "available",
         "partitions",
+        "shown",
+        "shown_available",
         "sticky",
         "sticky_size",
         "topic",
@@ -224,6 +226,10 @@ class TopicRoute:
         self.topic = topic
         self.partitions = partitions
         self.available = available
+        # What an application's partitioner gets to see: lists of its own, so that one that
+        # sorts or empties them harms nobody else.
+        self.shown = list(partitions)
+        self.shown_available = list(available)
         self._find_slot = find_slot
         self._slots: list[PartitionSlot | None] = [None] * len(partitions)
         # Mostly a partition's number is its place in the list.
@@ -267,7 +273,6 @@ class Appender:
         drop_empty: takes back a batch that stayed empty.
         create_future: makes a future on the producer's loop.
         max_record: bytes of the largest record allowed, in a batch of its own.
-        too_large: raises the error for a larger one; gets its size.
         partitioner, kind: the partitioner and how to call it.
         sticky_bytes: bytes after which a topic-aware partitioner is asked again.
         seed: of the choice among partitions for records without a key.
@@ -393,12 +398,12 @@ class Appender:
             choice = route.available or route.partitions
             return self._slot_of(route, choice[self._below(len(choice))])
         if self._kind == CALLABLE:
-            return self._slot_of(route, self._partitioner(key, route.partitions, route.available))
+            return self._slot_of(route, self._partitioner(key, route.shown, route.shown_available))
         if key is None and route.sticky is not None:
             return route.sticky
         slot = self._slot_of(
             route,
-            self._partitioner.partition_for(route.topic, key, route.partitions, route.available),
+            self._partitioner.partition_for(route.topic, key, route.shown, route.shown_available),
         )
         if key is None:
             route.sticky = slot

@@ -49,7 +49,6 @@ class Linger:
         if self._timer is not None:
             self._timer.cancel()
         self._timer = self._loop.call_at(due, self._due)
-        self._timer_due = due
         self._timer_at = due
 
     def _due(self) -> None:

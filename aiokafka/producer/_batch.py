@@ -326,6 +326,8 @@ class MessageBatch:
                 kept theirs.
             log_start_offset: the first offset of the partition, None when unknown.
         """
+        # First: whoever waits for a record finds its buffer memory free.
+        self._records.release()
         self._records.complete(self._tp, base_offset, timestamp, log_start_offset)
         if not self.future.done():
             self.future.set_result(
@@ -334,6 +336,7 @@ class MessageBatch:
 
     def done_noack(self) -> None:
         """The batch was written; with ``acks=0`` nobody will say more."""
+        self._records.release()
         self._records.complete_unacknowledged()
         if not self.future.done():
             self.future.set_result(None)
@@ -341,6 +344,7 @@ class MessageBatch:
     def failure(self, exception: BaseException) -> None:
         """The batch is given up. Each record's future gets its own copy of *exception*."""
         self._records.closed = True
+        self._records.release()
         self._records.fail(exception)
         if not self.future.done():
             own = copy.copy(exception)

@@ -9,6 +9,7 @@ from collections.abc import Callable, Collection, Iterator
 from typing import TYPE_CHECKING
 
 from aiokafka.errors import (
+    KafkaConnectionError,
     LeaderNotAvailableError,
     NodeNotReadyError,
     NotLeaderForPartitionError,
@@ -71,7 +72,11 @@ class Draining:
                 if node_id not in rooms:
                     rooms[node_id] = room(node_id)
                 if rooms[node_id] <= 0:
-                    backlog.park(queue, node_id, _busy(node_id))
+                    # Why the broker cannot be connected to says more than that it is busy.
+                    why = queue.obstacle
+                    if not isinstance(why, KafkaConnectionError):
+                        why = _busy(node_id)
+                    backlog.park(queue, node_id, why)
                     continue
                 rooms[node_id] -= 1
                 request = requests[node_id] = {}

@@ -6,26 +6,36 @@ Runs one short task for each node being connected to, and at most one timer a no
 from __future__ import annotations
 
 import asyncio
+import functools
 from typing import TYPE_CHECKING
 
+from aiokafka._deadline import as_milliseconds
 from aiokafka._retry import Backoff
 from aiokafka._tasks import Supervisor
+from aiokafka.errors import RequestTimedOutError
 
 if TYPE_CHECKING:
     from aiokafka.client import AIOKafkaClient
     from aiokafka.producer._backlog import Backlog
 
 
+# Requests that get no answer (acks=0) are limited by what the socket takes: from this many
+# unsent bytes on the node is left alone for so many seconds.
+_MOST_UNSENT = 1 << 20
+_UNSENT_PAUSE = 0.01
+
+
 class _Lane:
     """The way to one node."""
 
-    __slots__ = ("closed_for", "in_flight", "timer")
+    __slots__ = ("clogged_since", "closed_for", "in_flight", "timer")
 
     def __init__(self) -> None:
         self.in_flight = 0
         # Being connected to, or left alone until the timer fires.
         self.closed_for = False
         self.timer: asyncio.TimerHandle | None = None
+        self.clogged_since: float | None = None
 
 
 class Lanes:
@@ -66,14 +76,38 @@ class Lanes:
         if lane.closed_for:
             return 0
         if self._client.is_ready(node_id):
+            if not lane.in_flight and self._clogged(node_id, lane):
+                return 0
             return self._max_in_flight - lane.in_flight
         lane.closed_for = True
         delay = self._client.ready_delay(node_id)
         if delay > 0:
             self._open_later(node_id, lane, delay)
         else:
-            self._supervisor.spawn(self._connect(node_id, lane), name=f"connect-{node_id}")
+            self._supervisor.spawn(
+                self._connect(node_id, lane),
+                name=f"connect-{node_id}",
+                on_crash=functools.partial(self._not_connected, node_id, lane),
+            )
         return 0
+
+    def _clogged(self, node_id: int, lane: _Lane) -> bool:
+        """Whether the node reads nothing; it is left alone for a moment then, and its
+        connection is dropped when that lasts for ``request_timeout_ms``."""
+        if self._client.unsent_bytes(node_id) < _MOST_UNSENT:
+            lane.clogged_since = None
+            return False
+        now = self._client._loop.time()
+        lane.clogged_since = lane.clogged_since or now
+        lane.closed_for = True
+        self._open_later(node_id, lane, _UNSENT_PAUSE)
+        if now - lane.clogged_since >= self._client._request_timeout:
+            waited = as_milliseconds(now - lane.clogged_since)
+            lane.clogged_since = None
+            self._client.disconnect(
+                node_id, RequestTimedOutError(f"node {node_id} has read nothing for {waited} ms")
+            )
+        return True
 
     def enter(self, node_id: int) -> None:
         """A request to the node is being sent."""
@@ -85,18 +119,15 @@ class Lanes:
         self._backlog.unpark(node_id)
 
     async def _connect(self, node_id: int, lane: _Lane) -> None:
-        ready = False
-        try:
-            ready = await self._client.ready(node_id)
-        finally:
+        if await self._client.ready(node_id):
             lane.closed_for = False
-        if ready:
             self._backlog.unpark(node_id)
-            return
-        error = self._client.last_error(node_id)
+        else:
+            self._not_connected(node_id, lane, self._client.last_error(node_id))
+
+    def _not_connected(self, node_id: int, lane: _Lane, error: BaseException | None) -> None:
         if error is not None:
             self._backlog.obstruct(node_id, error)
-        lane.closed_for = True
         shortest = self._backoff.delay(0, self._client._rng)
         self._open_later(node_id, lane, max(shortest, self._client.ready_delay(node_id)))
 

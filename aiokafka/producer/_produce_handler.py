@@ -23,6 +23,7 @@ from aiokafka.protocol.produce import (
     partition_results,
 )
 from aiokafka.structs import TopicPartition
+from aiokafka.util import INTEGER_MAX_VALUE
 
 if TYPE_CHECKING:
     from aiokafka.producer._batch import MessageBatch
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
 log = logging.getLogger("aiokafka.producer.sender")
 
 _TOO_LARGE = (Errors.MessageSizeTooLargeError, Errors.RecordListTooLargeError)
+# Bytes damaged on their way: what is here is sound, so another try may get through.
+_DAMAGED = Errors.CorruptRecordException
 _OUT_OF_SEQUENCE = (Errors.OutOfOrderSequenceNumber, Errors.UnknownProducerId)
 _REFUSED_FOR_GOOD = frozenset({Action.FAIL, Action.ABORT, Action.FATAL})
 
@@ -63,7 +66,7 @@ class SendProduceReqHandler(BaseHandler):
         return ProduceRequest(
             transactional_id=None if manager is None else manager.transactional_id,
             required_acks=sender._acks,
-            timeout=as_milliseconds(sender._request_timeout),
+            timeout=min(as_milliseconds(sender._request_timeout), INTEGER_MAX_VALUE),
             topics=list(topics.items()),
             topic_ids=self._topic_ids,
         )
@@ -177,7 +180,7 @@ class SendProduceReqHandler(BaseHandler):
                 # It gets another number. Should that be refused, too, it is no hurry any more.
                 self.without_delay.add(batch)
             self._retry(batch, error)
-        elif action_for(error) in _REFUSED_FOR_GOOD:
+        elif action_for(error) in _REFUSED_FOR_GOOD and error_class is not _DAMAGED:
             self._give_up(batch, error)
         else:
             if error.invalid_metadata:

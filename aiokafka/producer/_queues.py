@@ -9,10 +9,11 @@ from __future__ import annotations
 import asyncio
 import copy
 import logging
-from collections import deque
+from collections import OrderedDict, deque
 from typing import TYPE_CHECKING
 
 from aiokafka._deadline import Deadline
+from aiokafka._news import News
 from aiokafka.errors import BufferTimeoutError
 from aiokafka.producer._hot import BufferPool, PartitionSlot
 from aiokafka.structs import TopicPartition
@@ -68,8 +69,11 @@ class BufferMemory(BufferPool):
     def __init__(self, total: int, loop: asyncio.AbstractEventLoop) -> None:
         super().__init__(total)
         self._loop = loop
-        self._waiters: deque[tuple[asyncio.Future[None], int]] = deque()
-        self._complained = False
+        # In order; not a deque, as thousands of calls may be cancelled in any order, and not a
+        # dict, whose first entry is ever farther away when taken again and again.
+        self._waiters: OrderedDict[asyncio.Future[None], int] = OrderedDict()
+        # Of calls that waited for space in vain; whoever owns this says when all is well again.
+        self.news = News(loop.time)
 
     @property
     def waiting(self) -> int:
@@ -91,25 +95,22 @@ class BufferMemory(BufferPool):
         if timeout <= 0:
             raise self._timeout_error(size, timeout, cause)
         waiter = create_future(self._loop)
-        entry = (waiter, size)
-        self._waiters.append(entry)
+        self._waiters[waiter] = size
         self.blocked = True
         try:
             await asyncio.wait((waiter,), timeout=timeout)
         except BaseException:
             if waiter.done() and waiter.exception() is None:
                 self.used -= size
-            self._withdraw(entry)
+            self._withdraw(waiter)
             raise
         if not waiter.done():
             error = self._timeout_error(size, timeout, cause)
-            self._withdraw(entry)
-            # One line for each time the buffer fills up, however many calls that costs.
-            log.log(logging.DEBUG if self._complained else logging.WARNING, "%s", error)
-            self._complained = True
+            self._withdraw(waiter)
+            # One line for an outage, however many calls and however often records expire.
+            log.log(logging.WARNING if self.news.is_news("full") else logging.DEBUG, "%s", error)
             raise error
         waiter.result()
-        self._complained = False
 
     def _timeout_error(
         self, size: int, timeout: float, cause: BaseException | None
@@ -125,9 +126,8 @@ class BufferMemory(BufferPool):
             cause=cause,
         )
 
-    def _withdraw(self, entry: tuple[asyncio.Future[None], int]) -> None:
-        if entry in self._waiters:
-            self._waiters.remove(entry)
+    def _withdraw(self, waiter: asyncio.Future[None]) -> None:
+        self._waiters.pop(waiter, None)
         self.grant()
 
     def give_back(self, size: int) -> None:
@@ -139,10 +139,10 @@ class BufferMemory(BufferPool):
     def grant(self) -> None:
         """Serve the waiters for whom there is space now."""
         while self._waiters:
-            waiter, size = self._waiters[0]
+            waiter, size = next(iter(self._waiters.items()))
             if self.used + size > self.total:
                 return
-            self._waiters.popleft()
+            del self._waiters[waiter]
             if not waiter.done():
                 # Taken on the waiter's behalf: nobody else can have it before he runs.
                 self.used += size
@@ -151,8 +151,8 @@ class BufferMemory(BufferPool):
 
     def fail_waiters(self, error: BaseException) -> None:
         """The producer ends: nobody gets space any more."""
-        while self._waiters:
-            waiter, _ = self._waiters.popleft()
+        waiters, self._waiters = self._waiters, OrderedDict()
+        for waiter in waiters:
             if not waiter.done():
                 own = copy.copy(error)
                 own.__cause__ = error.__cause__

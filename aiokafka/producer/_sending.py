@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from aiokafka._deadline import Deadline
 from aiokafka.errors import IllegalOperation, IllegalStateError, ProducerClosed
 from aiokafka.producer._append_py import YIELD_AFTER, too_large
+from aiokafka.producer._appending import make_route
 from aiokafka.producer._batch import BatchBuilder, RecordFuture, Serializer
 from aiokafka.producer._waiting import StopSignal, left_of
 from aiokafka.producer.message_accumulator import MessageAccumulator
@@ -23,7 +24,7 @@ from aiokafka.structs import RecordMetadata, TopicPartition
 if TYPE_CHECKING:
     from aiokafka.client import AIOKafkaClient
     from aiokafka.cluster import ClusterMetadata
-    from aiokafka.producer._append_py import Appender
+    from aiokafka.producer._append_py import Appender, TopicRoute
     from aiokafka.producer._settings import ProducerSettings
     from aiokafka.producer.transaction_manager import TransactionManager
 
@@ -74,9 +75,12 @@ class SendCalls:
     async def _wait_on_partition(
         self, topic: str, partition: int | None, deadline: Deadline
     ) -> None:
-        await self._wait_on_metadata(topic, deadline)
-        known = self._metadata.partitions_for_topic(topic)
-        if partition is not None and known is not None and partition not in known:
+        if not self._metadata.partition_count(topic):
+            await self._wait_on_metadata(topic, deadline)
+        if partition is None:
+            return
+        route = self._route(topic)
+        if route is not None and not _has(route, partition):
             await self._stopping.unless_given(
                 lambda: self.client._wait_on_partition(topic, partition, deadline)
             )
@@ -262,14 +266,37 @@ class SendCalls:
         serialized_value: bytes | None,
     ) -> int:
         """The partition for a record; the topic's metadata has to be at hand."""
-        known = self._metadata.partitions_for_topic(topic) or set()
+        route = self._route(topic)
         if partition is not None:
             _check_partition(partition)
-            if partition not in known:
+            if not _has(route, partition):
                 raise AssertionError(f"Unrecognized partition {partition} of topic {topic!r}")
             return partition
-        available = self._metadata.available_partitions_for_topic(topic) or set()
-        return self._partitioner(serialized_key, sorted(known), sorted(available))
+        partitions: list[int] = [] if route is None else route.shown
+        available: list[int] = [] if route is None else route.shown_available
+        chosen = self._partitioner(serialized_key, partitions, available)
+        if not _has(route, chosen):
+            raise ValueError(
+                f"The partitioner chose partition {chosen!r}, which topic {topic!r} does not have"
+            )
+        return int(chosen)
+
+    def _route(self, topic: str) -> TopicRoute | None:
+        """The topic's partitions, put in order once for each change of the metadata: what a
+        record costs must not grow with their number, with the buffer full neither."""
+        route = self._appender.routes.get(topic)
+        if route is None:
+            route = make_route(self._metadata, self._message_accumulator, topic)
+            if route is not None:
+                self._appender.routes[topic] = route
+        return route
+
+
+def _has(route: TopicRoute | None, partition: Any) -> bool:
+    try:
+        return route is not None and route.slot(operator.index(partition)) is not None
+    except TypeError:  # no number at all
+        return False
 
 
 def _check_partition(partition: Any) -> int:

@@ -23,7 +23,7 @@ T = TypeVar("T")
 # A call that has used less than this share of its budget, and less than this many seconds,
 # is taken not to have waited at all.
 _NEGLIGIBLE_SHARE = 0.05
-_NEGLIGIBLE = 0.05
+_NEGLIGIBLE = 0.002
 
 
 class StopSignal:
@@ -60,6 +60,8 @@ class StopSignal:
         Raises:
             ProducerClosed: the signal came first.
         """
+        if self.given:
+            raise ProducerClosed("The producer is stopped")
         result: list[T] = []
         error: list[Exception] = []
 
@@ -88,5 +90,6 @@ def left_of(deadline: Deadline) -> float:
     """Seconds left of *deadline*; the whole budget if nothing to speak of was used."""
     elapsed = deadline.elapsed()
     if elapsed < min(_NEGLIGIBLE, deadline.budget * _NEGLIGIBLE_SHARE):
-        return deadline.budget
+        # Rounded: instrumentations compare it with the number they have configured.
+        return round(deadline.budget, 6)
     return deadline.remaining()

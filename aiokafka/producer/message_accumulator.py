@@ -210,8 +210,19 @@ class MessageAccumulator(Draining):
         else:
             size = builder.size()
             await self._reserve(size, timeout)
-            self.pool.give_back(size)
-            self.check_usable()
+            try:
+                self.check_usable()
+            except BaseException:
+                self.pool.give_back(size)
+                raise
+            # Charged by the batch from here on; nobody else is granted them in between.
+            self.pool.used -= size
+        try:
+            # Once more: another call may have queued it while this one waited.
+            builder.check_sendable()
+        except BaseException:
+            self.pool.grant()
+            raise
         queue.seal()
         batch = self._enqueue(queue, builder, linger=0)
         builder.sent_as = batch.future
@@ -271,6 +282,7 @@ class MessageAccumulator(Draining):
             self.pool.grant()
         if not future.cancelled() and future.exception() is None:
             self._pending.delivered()
+            self.pool.news.all_is_well()
 
     def drop_empty(self, queue: PartitionQueue) -> None:
         """Take back a batch for which its first record could not be encoded."""

@@ -282,7 +282,10 @@ class AIOKafkaProducer(SendCalls, TransactionCalls):
         _warnings.warn(f"Unclosed AIOKafkaProducer {self!r}", ResourceWarning, source=self)
         if self._loop.is_closed():
             return
-        self._sender.abandon()
+        # The collector may run in any thread; tasks and sockets belong to the loop's.
+        self._loop.call_soon_threadsafe(
+            _abandon, self._sender, self._message_accumulator, self.client
+        )
         context: dict[str, Any] = {"producer": self, "message": "Unclosed AIOKafkaProducer"}
         if self._source_traceback is not None:
             context["source_traceback"] = self._source_traceback
@@ -305,6 +308,9 @@ class AIOKafkaProducer(SendCalls, TransactionCalls):
             raise AssertionError("Please create objects with the same loop as running with")
         if self._closed:
             raise ProducerClosed("A stopped producer cannot be started again")
+        if self._closed is False:
+            log.debug("The Kafka producer is started already")
+            return
         log.debug("Starting the Kafka producer")
         await self._stopping.unless_given(self._connect)
         if self._stopping.given:
@@ -351,7 +357,12 @@ class AIOKafkaProducer(SendCalls, TransactionCalls):
         log.debug("Kafka producer stopped")
 
     async def __aenter__(self) -> AIOKafkaProducer:
-        await self.start()
+        try:
+            await self.start()
+        except BaseException:
+            # The block is not entered, so nobody would leave it.
+            await self.stop()
+            raise
         return self
 
     async def __aexit__(
@@ -381,3 +392,10 @@ def _deprecated(name: str, why: str) -> None:
         DeprecationWarning,
         stacklevel=3,
     )
+
+
+def _abandon(sender: Sender, accumulator: MessageAccumulator, client: AIOKafkaClient) -> None:
+    """End what a forgotten producer has left: its tasks, sockets, and records."""
+    accumulator.dispose(ProducerClosed("The producer was dropped without being stopped"))
+    sender.abandon()
+    client.abandon()

@@ -1,10 +1,11 @@
 """The sender: takes ready batches and gets them to the brokers.
 
 What it runs: one supervised task (:attr:`Sender.sender_task`) that gets the producer id and
-drives transactions; one short task for each Produce request under way, at most
-``max_in_flight`` of them a node; one for each node being connected to.  Draining is the first
-step of such a request's task, at most once in an iteration of the event loop, so that records
-appended in one iteration travel together.
+drives transactions, and one for each node being connected to.  Draining is a plain callback,
+at most once per turn of the event loop, so that records appended in one turn travel together;
+a Produce request is posted and settled in callbacks too.  Only where that way is not open
+(``acks=0``, ``client.send`` replaced by somebody) a request has a short task of its own.  At
+most ``max_in_flight`` requests are under way to a node.
 
 However one of these ends unexpectedly, :meth:`Sender._crashed` fails everything the producer
 holds: no future is left behind.
@@ -18,10 +19,10 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from aiokafka import errors as Errors
-from aiokafka._config import milliseconds
+from aiokafka._config import backoff, milliseconds
 from aiokafka._deadline import Deadline
 from aiokafka._news import News
-from aiokafka._retry import Action, Backoff, action_for
+from aiokafka._retry import Action, action_for
 from aiokafka._tasks import Supervisor
 from aiokafka.errors import KafkaError, KafkaTimeoutError
 from aiokafka.producer._coordination import TransactionalSteps
@@ -92,9 +93,8 @@ class Sender(TransactionalSteps):
         self._acks = acks
         self._txn_manager = txn_manager
         self._message_accumulator = message_accumulator
-        self._retry_backoff = Backoff(
-            milliseconds("retry_backoff_ms", retry_backoff_ms),
-            milliseconds("retry_backoff_max_ms", retry_backoff_max_ms),
+        self._retry_backoff = backoff(
+            "retry_backoff_ms", retry_backoff_ms, "retry_backoff_max_ms", retry_backoff_max_ms
         )
         self._request_timeout = milliseconds("request_timeout_ms", request_timeout_ms)
         self._max_block = self._request_timeout if max_block is None else max_block
