@@ -19,7 +19,8 @@ import uuid
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, cast
 
-from aiokafka.protocol import admin, metadata, produce, transaction
+import aiokafka.protocol.admin as admin
+from aiokafka.protocol import metadata, produce, transaction
 from aiokafka.protocol.api import RequestStruct, Response, ResponseHeader_v1
 from aiokafka.protocol.types import Array, CompactString, Schema, String
 from benchmark.environments import ROOT

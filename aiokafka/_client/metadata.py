@@ -44,11 +44,13 @@ class _TopicWait:
     callers: int = 0
     attempts: int = 0
     due: float = -math.inf
+    owed: bool = True
 
     @property
     def counts(self) -> bool:
-        """Is it to be asked for?  Once at least, even if the caller has left already."""
-        return self.callers > 0 or self.attempts == 0
+        """Is it to be asked for?  Once after each call at least, even if the caller has left
+        already: one with no budget to speak of finds the answer when it comes again."""
+        return self.callers > 0 or self.owed
 
 
 class MetadataRefresher:
@@ -176,6 +178,7 @@ class MetadataRefresher:
             # small budgets would ask without a pause.
             wait.due = min(wait.due, self._loop.time() + self._backoff.base)
         wait.callers += 1
+        wait.owed = True
         try:
             yield
         finally:
@@ -312,6 +315,7 @@ class MetadataRefresher:
             if asked is None or topic in asked:
                 wait.due = now + self._backoff.delay(wait.attempts, self._rng)
                 wait.attempts += 1
+                wait.owed = False
             elif not wait.counts and wait.due <= now:
                 del self._waits[topic]
 

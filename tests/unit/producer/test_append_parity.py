@@ -4,6 +4,7 @@ import asyncio
 import importlib
 import pickle
 import random
+from types import ModuleType
 
 import pytest
 from hypothesis import given
@@ -16,6 +17,7 @@ from aiokafka.record.default_records import DefaultRecordBatch, DefaultRecordBat
 from aiokafka.structs import RecordMetadata, TopicPartition
 from aiokafka.util import NO_EXTENSIONS
 
+compiled: ModuleType | None
 try:
     if NO_EXTENSIONS:
         raise ImportError("switched off")

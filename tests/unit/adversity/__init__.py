@@ -1,0 +1,1 @@
+"""A client among broken brokers, broken networks, and broken parts of itself."""
