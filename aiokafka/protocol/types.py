@@ -302,7 +302,8 @@ class Schema(_InstanceType):
         """The compiled functions; ``label`` names the schema in errors when it is compiled now."""
         codec: Codec | None = self.__dict__.get("_schema_codec")
         if codec is None:
-            codec = self._schema_codec = Codec(self, label)
+            # Without the version: all that are laid out alike share this schema.
+            codec = self._schema_codec = Codec(self, label.partition("_v")[0])
         return codec
 
     def __len__(self) -> int:

@@ -83,7 +83,7 @@ def test_negative_lengths_and_nulls(struct_class: type[Struct], head: bytes) -> 
 
 
 def test_the_error_says_where() -> None:
-    with pytest.raises(ValueError, match=r"MetadataResponse_v5\.brokers"):
+    with pytest.raises(ValueError, match=r"MetadataResponse\.brokers"):
         MetadataResponse_v5.decode(b"\0\0\0\0" + _HUGE)
-    with pytest.raises(ValueError, match="truncated MetadataResponse_v5"):
+    with pytest.raises(ValueError, match="truncated MetadataResponse"):
         MetadataResponse_v5.decode(b"\0\0")
