@@ -34,7 +34,7 @@ log = logging.getLogger("aiokafka")
 
 # Seconds between two rounds at least, one of which failed or was not asked for: with nobody to
 # ask a round ends without awaiting, so that a pause of 0 would keep the event loop for itself.
-_SHORTEST_PAUSE = 0.01
+SHORTEST_PAUSE = 0.01
 
 
 @dataclass
@@ -274,7 +274,7 @@ class MetadataRefresher:
 
     def _due(self) -> float:
         """When the next round should start."""
-        due = self._refreshed_at + max(self._max_age, _SHORTEST_PAUSE)
+        due = self._refreshed_at + max(self._max_age, SHORTEST_PAUSE)
         if self._needed:
             due = -math.inf
         for wait in self._waits.values():
@@ -336,7 +336,7 @@ class MetadataRefresher:
 
     def _failed(self, result: RoundResult | None) -> None:
         self._needed = True
-        delay = self._hold_back()
+        delay = self._hold_back(None if result is None else result.askable_in)
         if result is None:
             return
         self.last_error = result.last_error
@@ -353,10 +353,20 @@ class MetadataRefresher:
         if self._hopeless is not None:
             self._end_turn(self._hopeless)
 
-    def _hold_back(self) -> float:
-        """Count a failure; returns and starts the backoff, in seconds."""
-        delay = max(_SHORTEST_PAUSE, self._backoff.delay(self._failures, self._rng))
-        self._failures += 1
+    def _hold_back(self, askable_in: float | None = None) -> float:
+        """Count a failure; returns and starts the backoff, in seconds.
+
+        Parameters:
+            askable_in: when the first node can be asked, if none could: then there is nothing
+                to space out.  A backoff on top of the nodes' own could miss each moment at
+                which one of them may be tried, as others try them, too.
+        """
+        delay = self._backoff.delay(self._failures, self._rng)
+        if askable_in is not None:
+            delay = min(delay, askable_in)
+        delay = max(SHORTEST_PAUSE, delay)
+        if askable_in is None or not self._failures:
+            self._failures += 1
         self._not_before = self._loop.time() + delay
         if self._failing_since is None:
             self._failing_since = self._loop.time()

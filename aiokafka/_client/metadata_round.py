@@ -58,6 +58,8 @@ class RoundResult:
     updated: bool = False
     attempts: int = 0
     errors: list[BaseException] = field(default_factory=list)
+    #: When nobody could be asked because all were backing off: seconds until the first is not.
+    askable_in: float | None = None
 
     @property
     def last_error(self) -> BaseException | None:
@@ -249,7 +251,18 @@ class MetadataRound:
                 break
         if not self._result.updated and not self._result.errors:
             self._result.errors.append(self._why_not())
+            if not self._result.attempts:
+                self._result.askable_in = self._askable_in()
         return self._result
+
+    def _askable_in(self) -> float | None:
+        held = self._addresses_in_hand()
+        names = [
+            *(broker.nodeId for broker in self._cluster.brokers()),
+            *(name for name in self._pool.bootstrap_ids if self._pool.address(name) not in held),
+        ]
+        delays = [node.delay() for name in names if (node := self._pool.known(name)) is not None]
+        return min(delays, default=None)
 
     def _start(self, node_id: NodeId) -> None:
         self._result.attempts += 1

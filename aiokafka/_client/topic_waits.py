@@ -18,7 +18,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from aiokafka import errors as Errors
-from aiokafka._client.metadata import MetadataRefresher
+from aiokafka._client.metadata import SHORTEST_PAUSE, MetadataRefresher
 from aiokafka._client.metadata_round import RoundResult
 from aiokafka._deadline import Deadline, as_milliseconds
 from aiokafka._retry import Backoff
@@ -155,9 +155,10 @@ class TopicWaits:
             remaining = deadline.remaining() - _LAST_ATTEMPT
             if remaining <= 0:
                 break
-            await self._refresher.rest(
-                min(self._backoff.delay(failed_rounds, self._rng), remaining)
-            )
+            delay = self._backoff.delay(failed_rounds, self._rng)
+            if result.askable_in is not None:
+                delay = max(SHORTEST_PAUSE, min(delay, result.askable_in))
+            await self._refresher.rest(min(delay, remaining))
             failed_rounds += 1
         timeout = Errors.MetadataTimeoutError(
             budget_ms=as_milliseconds(deadline.budget),

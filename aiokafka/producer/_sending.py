@@ -92,7 +92,9 @@ class SendCalls:
             KafkaTimeoutError: the topic's metadata did not come within ``max_block_ms``
                 (also an ``UnknownTopicOrPartitionError``).
             TopicAuthorizationFailedError, InvalidTopicError: at once.
+            IllegalStateError, ProducerClosed: the producer is not started, or stopped.
         """
+        self._check_open()
         return await self._wait_on_metadata(topic)
 
     # Sending
