@@ -14,7 +14,7 @@ from aiokafka.errors import (
     UnsupportedSaslMechanismError,
     for_code,
 )
-from aiokafka.protocol.admin import SaslAuthenticateRequest, SaslHandShakeRequest
+from aiokafka.protocol._admin_connection import SaslAuthenticateRequest, SaslHandShakeRequest
 
 from .authenticators import BaseSaslAuthenticator
 from .states import CloseReason

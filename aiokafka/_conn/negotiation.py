@@ -17,7 +17,7 @@ from aiokafka._wire.versions import (
     usable_versions,
 )
 from aiokafka.errors import KafkaProtocolError, NoError, UnsupportedVersionError, for_code
-from aiokafka.protocol.admin import (
+from aiokafka.protocol._admin_connection import (
     ApiVersionRequest,
     ApiVersionRequest_v0,
     ApiVersionRequest_v1,

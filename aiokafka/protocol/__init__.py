@@ -5,6 +5,22 @@ Pure: no sockets, no clock, no tasks, no futures.
 
 from __future__ import annotations
 
+import importlib
+from types import ModuleType
+from typing import TYPE_CHECKING
+
+# Reachable as attributes after a plain ``import aiokafka``, but loaded on first use: most
+# programs never need them, and every program pays for what is imported.
+_ON_DEMAND = frozenset({"admin", "commit", "consumer_group", "fetch", "group", "offset"})
+
+if not TYPE_CHECKING:  # to a type checker this would make every attribute exist
+
+    def __getattr__(name: str) -> ModuleType:
+        if name in _ON_DEMAND:
+            return importlib.import_module(f"{__name__}.{name}")
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
 #: Names of the APIs by key, as in the protocol documentation.
 API_KEYS: dict[int, str] = {
     0: "Produce",

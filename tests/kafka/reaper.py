@@ -9,6 +9,7 @@ child, and brokers are also started from worker threads.)
 
 from __future__ import annotations
 
+import atexit
 import subprocess
 import sys
 import threading
@@ -54,6 +55,8 @@ def _tell(line: str) -> None:
                 text=True,
                 start_new_session=True,
             )
+            # At an ordinary exit every broker has ended by then, and nothing is left to kill.
+            atexit.register(close)
         assert _process.stdin is not None
         _process.stdin.write(line + "\n")
         _process.stdin.flush()

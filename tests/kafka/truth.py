@@ -44,6 +44,10 @@ class StoredRecord:
     headers: tuple[tuple[str, bytes | None], ...] = field(default=())
 
 
+# Errors of the admin client that go away with a look at newer metadata.
+_PASSING = (KafkaError._TIMED_OUT, KafkaError._TRANSPORT, KafkaError.REQUEST_TIMED_OUT)
+
+
 class Truth:
     """Makes topics on, and reads records from, the cluster of `brokers`."""
 
@@ -82,7 +86,20 @@ class Truth:
             replication_factor=replication_factor,
             config={key: str(value) for key, value in (config or {}).items()},
         )
-        self.admin.create_topics([new], operation_timeout=timeout)[topic].result(timeout)
+        give_up = time.monotonic() + timeout
+        while True:
+            try:
+                self.admin.create_topics([new])[topic].result(timeout)
+                break
+            except KafkaException as exc:
+                code = exc.args[0].code()
+                if code == KafkaError.TOPIC_ALREADY_EXISTS:
+                    break  # names are used once: an attempt whose answer was lost made it
+                if code not in _PASSING or time.monotonic() >= give_up:
+                    raise
+                # It clings to the controller it has heard of, which in KRaft is any broker,
+                # also one that was killed meanwhile and is not fenced yet.
+                self.close()
         self.wait_partitions(topic, partitions, timeout)
         return topic
 
