@@ -126,20 +126,6 @@ class Node:
         connection = self.connection
         return connection is not None and connection.connected()
 
-    @property
-    def ready(self) -> bool:
-        """Connected, and not asked by the broker to hold back (KIP-219)."""
-        connection = self.connection
-        return (
-            connection is not None
-            and connection.connected()
-            and connection.throttled_until <= self._loop.time()
-        )
-
-    @property
-    def authentication_failed(self) -> bool:
-        return isinstance(self.last_error, AUTHENTICATION_ERRORS)
-
     def delay(self) -> float:
         """Seconds until it makes sense to try this node: backoff or throttling, 0 for now."""
         now = self._loop.time()
