@@ -1,1 +1,2 @@
-"""The parts of :mod:`aiokafka.client`: nodes, connections, metadata, bootstrap, waits."""
+"""The parts of :mod:`aiokafka.client`: routing, nodes, connections, metadata, bootstrap,
+waits."""
