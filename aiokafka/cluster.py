@@ -147,6 +147,14 @@ class ClusterMetadata:
         partitions = self._partitions.get(topic)
         return None if partitions is None else len(partitions)
 
+    def partition_metadata(self, partition: TopicPartition) -> PartitionMetadata | None:
+        """Leader and replicas of one partition, None when unknown.
+
+        .. versionadded:: 0.14.1
+        """
+        topic, number = partition
+        return self._partitions.get(topic, {}).get(number)
+
     def leader_for_partition(self, partition: TopicPartition) -> int | None:
         """Node id of the leader; -1 when there is none, None when the partition is unknown."""
         topic, number = partition

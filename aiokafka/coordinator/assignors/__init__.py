@@ -1,0 +1,25 @@
+"""How the partitions of a group's topics are shared out among its members.
+
+:mod:`.abstract` has the contract between a consumer and its assignors.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+__all__ = ["instances"]
+
+
+def instances(strategies: Iterable[Any]) -> list[Any]:
+    """The assignors of one consumer, in the order of its ``partition_assignment_strategy``.
+
+    A class that declares ``per_consumer`` is instantiated, so that consumers in one process do not
+    share what it remembers; other classes, and instances, are returned as they are.
+
+    .. versionadded:: 0.14.1
+    """
+    return [
+        item() if isinstance(item, type) and getattr(item, "per_consumer", False) else item
+        for item in strategies
+    ]
