@@ -5,13 +5,15 @@ Pure: no state, no tasks, no futures.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from aiokafka.structs import TopicPartition
 
 if TYPE_CHECKING:
     from aiokafka.cluster import ClusterMetadata
+
+_NOWHERE: frozenset[str] = frozenset()
 
 
 class Racks:
@@ -37,30 +39,47 @@ class Racks:
             if rack := getattr(member, "rack_id", None):
                 self._of_member[member_id] = rack
         self._of_partition: dict[tuple[str, int], frozenset[str]] = {}
-        if not self._of_member:
-            return
-        racks_of_members = frozenset(self._of_member.values())
-        known: dict[int, str | None] = {}
-        for topic, numbers in partitions.items():
-            for number in numbers:
-                metadata = cluster.partition_metadata(TopicPartition(topic, number))
-                racks = set()
-                for node_id in metadata.replicas if metadata is not None else ():
-                    if node_id not in known:
-                        broker = cluster.broker_metadata(node_id)
-                        known[node_id] = broker.rack if broker is not None else None
-                    racks.add(known[node_id])
-                self._of_partition[topic, number] = racks_of_members.intersection(racks)
-        if all(racks == racks_of_members for racks in self._of_partition.values()):
-            # Everything is everywhere: any assignment is as good as any other.
-            self._of_partition = {}
+        if self._of_member:
+            brokers: dict[int, str | None] = {}
+            for topic, numbers in partitions.items():
+                for number in numbers:
+                    partition = TopicPartition(topic, number)
+                    self._of_partition[partition] = _racks(cluster, partition, brokers)
 
-    def matter(self, partitions: list[tuple[str, int]] | None = None) -> bool:
-        """Can an assignment of these partitions (None: of any) be better or worse by rack?"""
-        if partitions is None:
-            return any(self._of_partition.values())
-        return any(self._of_partition.get(partition) for partition in partitions)
+    def matter(self, member_ids: Iterable[str], partitions: Sequence[tuple[str, int]]) -> bool:
+        """Can sharing out these partitions be done better or worse by rack?
+
+        Not when all of them have replicas in the same racks, for any choice is then as good as
+        any other; nor when no member is where a replica is.
+        """
+        racks = {self._of_partition.get(partition, _NOWHERE) for partition in partitions}
+        if len(racks) < 2:
+            return False
+        return any(
+            self._of_member.get(member_id) in of_partition
+            for of_partition in racks
+            for member_id in member_ids
+        )
 
     def match(self, member_id: str, partition: tuple[str, int]) -> bool:
-        """Is there a replica of ``partition`` in the member's rack?"""
-        return self._of_member.get(member_id) in self._of_partition.get(partition, ())
+        """Is there a replica of ``partition`` in the member's rack?
+
+        A member that names no rack is as near to one partition as to any other: always.
+        """
+        rack = self._of_member.get(member_id)
+        return rack is None or rack in self._of_partition.get(partition, _NOWHERE)
+
+
+def _racks(
+    cluster: ClusterMetadata, partition: TopicPartition, brokers: dict[int, str | None]
+) -> frozenset[str]:
+    """The racks of a partition's replicas.  ``brokers`` remembers the racks of brokers."""
+    metadata = cluster.partition_metadata(partition)
+    racks = set()
+    for node_id in metadata.replicas if metadata is not None else ():
+        if node_id not in brokers:
+            broker = cluster.broker_metadata(node_id)
+            brokers[node_id] = broker.rack if broker is not None else None
+        if rack := brokers[node_id]:
+            racks.add(rack)
+    return frozenset(racks)

@@ -55,9 +55,7 @@ class RangePartitionAssignor(BuiltinPartitionAssignor):
             _Topic(topic, numbers, [m for m in order if topic in subscribed[m]])
             for topic, numbers in partitions.items()
         ]
-        racks = Racks(cluster, members, partitions)
-        if racks.matter():
-            _match_racks(topics, racks)
+        _match_racks(topics, Racks(cluster, members, partitions))
         for topic in topics:
             topic.assign_where(lambda _member, _number: True)
 
@@ -81,6 +79,9 @@ class _Topic:
         self.assigned: dict[str, list[int]] = {member_id: [] for member_id in members}
         #: Everybody's share, and how many members have one more.
         self._share, self._extras = divmod(len(partitions), len(members))
+
+    def is_better_by_rack(self, racks: Racks) -> bool:
+        return racks.matter(self.members, [(self.name, number) for number in self.unassigned])
 
     def room(self, member_id: str) -> int:
         """How many more partitions the member may have."""
@@ -110,11 +111,16 @@ def _match_racks(topics: list[_Topic], racks: Racks) -> None:
     for topic in topics:
         alike.setdefault((topic.count, tuple(topic.members)), []).append(topic)
     for group in alike.values():
+        if not any(topic.is_better_by_rack(racks) for topic in group):
+            continue
         if len(group) == 1:
-            topic = group[0]
-            topic.assign_where(lambda m, n, name=topic.name: racks.match(m, (name, n)))  # type: ignore[misc]
+            _match_alone(group[0], racks)
         else:
             _match_together(group, racks)
+
+
+def _match_alone(topic: _Topic, racks: Racks) -> None:
+    topic.assign_where(lambda member_id, number: racks.match(member_id, (topic.name, number)))
 
 
 def _match_together(topics: list[_Topic], racks: Racks) -> None:
