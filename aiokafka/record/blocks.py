@@ -1,0 +1,32 @@
+"""Fetched blocks: the bytes of one partition in a Fetch response, several batches in a row.
+
+Exports the compiled code when it is there and wanted, otherwise its twin in plain
+Python. No tasks, no futures.
+
+.. versionadded:: 0.14.1
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from ._block_reader import BatchFilter, BlockSummary, _BlockReaderPy, _scan_py
+from ._protocols import MemoryRecordsProtocol
+from ._select import choose
+from .memory_records import MemoryRecords
+
+__all__ = ["BatchFilter", "BlockReader", "BlockSummary", "open_block", "scan"]
+
+if TYPE_CHECKING:
+    BlockReader = _BlockReaderPy
+    scan = _scan_py
+else:
+    BlockReader = choose("BlockReader", _BlockReaderPy)
+    scan = choose("scan", _scan_py)
+
+
+def open_block(records: MemoryRecordsProtocol, *args: Any) -> BlockReader:
+    """A reader of `records`, whoever made them; the arguments of :class:`BlockReader`."""
+    if isinstance(records, MemoryRecords):
+        return BlockReader(records, *args)
+    return _BlockReaderPy(records, *args)
