@@ -27,5 +27,5 @@ compiled: Any = _load()
 
 
 def choose(name: str, python: Any) -> Any:
-    """The compiled `name` when there is one, otherwise `python`."""
-    return python if compiled is None else getattr(compiled, name)
+    """The compiled `name` when there is one (an older build may lack it), otherwise `python`."""
+    return python if compiled is None else getattr(compiled, name, python)
