@@ -80,9 +80,6 @@ class _Topic:
         #: Everybody's share, and how many members have one more.
         self._share, self._extras = divmod(len(partitions), len(members))
 
-    def is_better_by_rack(self, racks: Racks) -> bool:
-        return racks.matter(self.members, [(self.name, number) for number in self.unassigned])
-
     def room(self, member_id: str) -> int:
         """How many more partitions the member may have."""
         return self._share + (self._extras > 0) - len(self.assigned[member_id])
@@ -106,17 +103,26 @@ class _Topic:
 
 
 def _match_racks(topics: list[_Topic], racks: Racks) -> None:
-    """Assign what can be read from a replica in the member's own rack."""
+    """Assign what can be read from a replica in the member's own rack.
+
+    If that is worth while for one topic, co-partitioned topics are matched too, whose replicas
+    may be in the same racks for every partition of each, but not for all of them together.
+    """
+    better_by_rack = {
+        topic.name
+        for topic in topics
+        if racks.matter(topic.members, [(topic.name, number) for number in topic.unassigned])
+    }
+    if not better_by_rack:
+        return
     alike: dict[tuple[int, tuple[str, ...]], list[_Topic]] = {}
     for topic in topics:
         alike.setdefault((topic.count, tuple(topic.members)), []).append(topic)
     for group in alike.values():
-        if not any(topic.is_better_by_rack(racks) for topic in group):
-            continue
-        if len(group) == 1:
-            _match_alone(group[0], racks)
-        else:
+        if len(group) > 1:
             _match_together(group, racks)
+        elif group[0].name in better_by_rack:
+            _match_alone(group[0], racks)
 
 
 def _match_alone(topic: _Topic, racks: Racks) -> None:
