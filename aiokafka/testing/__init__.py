@@ -28,6 +28,7 @@ A test, whole::
 from __future__ import annotations
 
 from .broker import FakeBroker
+from .building import NewRecord
 from .cluster import FakeCluster
 from .codes import ErrorCode
 from .faults import (
@@ -84,6 +85,7 @@ __all__ = [
     "LivelockError",
     "LostAnswer",
     "MemoryNetwork",
+    "NewRecord",
     "PendingTasksError",
     "ReceivedRequest",
     "Refuse",

@@ -1,9 +1,10 @@
 """One fake broker: its listening address, its connections, and what faults do to answers.
 
 Owns :class:`FakeBroker` and the server's side of each connection.  Requests of one connection are
-handled one after the other, as by a real broker: while an answer is outstanding (delayed, or
-swallowed by a fault) the connection is not read further.  Runs no task, except that on real
-sockets :meth:`FakeBroker.restart` opens the port in a task of its cluster.
+handled one after the other, as by a real broker: while an answer is outstanding (delayed, waiting
+for records or for a group, or swallowed by a fault) the connection is not read further.  Runs no
+task, except that on real sockets :meth:`FakeBroker.restart` opens the port in a task of its
+cluster.
 
 .. versionadded:: 0.14.1
 """
@@ -31,9 +32,11 @@ from .faults import (
     Throttle,
     WrongCorrelationId,
 )
+from .fetch_sessions import FetchSessions
 from .handlers import HANDLERS
 from .handlers.sasl import SaslSession
 from .network import Link, MemoryServer
+from .pending import Pending
 from .received import ReceivedRequest
 from .responses import garbage_frame, respond, unsupported_version_answer
 
@@ -61,6 +64,7 @@ class FakeBroker:
         refusing: connections are refused although the process runs.
         versions: API versions by key that it advertises instead of the cluster's, or ``None``.
         connections: the open connections, oldest first.
+        fetch_sessions: the incremental fetch sessions it keeps.
     """
 
     def __init__(self, cluster: FakeCluster, node_id: int, host: str, port: int) -> None:
@@ -75,6 +79,7 @@ class FakeBroker:
         self.refusing = False
         self.versions: Mapping[int, tuple[int, int]] | None = None
         self.connections: dict[BrokerConnection, None] = {}
+        self.fetch_sessions = FetchSessions(cluster.rng)
         self._held: list[Callable[[], None]] = []
         self._memory_server: MemoryServer | None = None
         self._socket_server: asyncio.AbstractServer | None = None
@@ -151,6 +156,7 @@ class FakeBroker:
         self.alive = False
         self.frozen = False
         self._held.clear()
+        self.fetch_sessions.evict()
         for server in (self._memory_server, self._socket_server):
             if server is not None:
                 server.close()
@@ -220,7 +226,7 @@ class FakeBroker:
         """Call back at the thaw."""
         self._held.append(callback)
 
-    def later(self, delay: float, callback: Callable[[], None]) -> None:
+    def later(self, delay: float, callback: Callable[[], None]) -> asyncio.TimerHandle:
         """Call back after ``delay`` seconds, or after a thaw if it is frozen then."""
 
         def due() -> None:
@@ -229,7 +235,7 @@ class FakeBroker:
             else:
                 callback()
 
-        self.cluster.loop.call_later(delay, due)
+        return self.cluster.loop.call_later(delay, due)
 
 
 class BrokerConnection(asyncio.Protocol):
@@ -250,6 +256,7 @@ class BrokerConnection(asyncio.Protocol):
         self._buffer = bytearray()
         self._frames: deque[bytes] = deque()
         self._busy = False
+        self._pending: Pending | None = None
 
     # -- asyncio.Protocol ----------------------------------------------------------------------
 
@@ -267,6 +274,8 @@ class BrokerConnection(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         self.closed = True
         self._frames.clear()
+        if self._pending is not None:
+            self._pending.abandon()
         self.broker.connections.pop(self, None)
         self.cluster.changed()
 
@@ -411,22 +420,43 @@ class BrokerConnection(asyncio.Protocol):
         late = [f.action for f in received.faults if isinstance(f.action, Delay)]
         delay += sum(action.draw(self.cluster.rng) for action in late)
         if all(action.applied for action in late):
-            answer = self._answer(received)
-            if delay > 0:
-                self.broker.later(delay, lambda: self._deliver_later(received, answer))
-            else:
-                self._deliver(received, answer)
+            self._apply(received, delay)
         else:
-            self.broker.later(delay, lambda: self._deliver_later(received, self._answer(received)))
+            self.broker.later(delay, lambda: self._apply(received, 0.0, resumed=True))
 
-    def _answer(self, received: ReceivedRequest) -> bytes | None:
-        """The frame to send; ``None`` for a request that wants no answer."""
+    def _apply(self, received: ReceivedRequest, delay: float, *, resumed: bool = False) -> None:
+        """Have the request handled, and the answer sent ``delay`` seconds after it is known."""
         if self.closed:
-            return None
+            return
         handler = self.cluster.handlers.get(received.api_key) or HANDLERS[received.api_key]
-        values = handler(received, self)
+        outcome = handler(received, self)
         self.cluster.changed()
-        if values is None:
+        if isinstance(outcome, Pending):
+            self._pending = outcome
+            outcome.bind(lambda values: self._answer_later(received, values, delay))
+            return
+        answer = self._encode(received, outcome)
+        if delay > 0:
+            self.broker.later(delay, lambda: self._deliver_later(received, answer))
+        elif resumed:
+            self._deliver_later(received, answer)
+        else:
+            self._deliver(received, answer)
+
+    def _answer_later(
+        self, received: ReceivedRequest, values: dict[str, Any], delay: float
+    ) -> None:
+        """A pending answer is known; it is sent in a turn of its own, since the one who gave it
+        may be in the midst of something."""
+        self._pending = None
+        if self.closed:
+            return
+        answer = self._encode(received, values)
+        self.broker.later(delay, lambda: self._deliver_later(received, answer))
+
+    def _encode(self, received: ReceivedRequest, values: dict[str, Any] | None) -> bytes | None:
+        """The frame to send; ``None`` for a request that wants no answer."""
+        if values is None or self.closed:
             return None
         throttle = _action(received, Throttle)
         values.setdefault("throttle_time_ms", 0 if throttle is None else throttle.throttle_time_ms)

@@ -3,8 +3,7 @@
 Owns :class:`FakeCluster`: brokers, topics, the history of requests, and the faults scripted for
 them.  Under a :class:`~aiokafka.testing.virtual_time.VirtualTimeLoop` it serves the loop's
 in-memory network and runs no task at all; under any other loop it listens on real loopback
-sockets.  The futures behind :meth:`FakeCluster.wait_until` are resolved by whatever changes the
-cluster, by their timeout, or by :meth:`FakeCluster.stop`.
+sockets.  What concerns its history and its logs is in classes of their own, which it inherits.
 
 .. versionadded:: 0.14.1
 """
@@ -16,17 +15,19 @@ import random
 import ssl
 import time
 import zlib
-from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
+from collections.abc import Coroutine, Iterable, Mapping, Sequence
 from types import TracebackType
 from typing import Any
 
 from .broker import FakeBroker
-from .codec import api_key_of, supported_versions
+from .cluster_history import ClusterHistory
+from .cluster_logs import ClusterLogs
+from .codec import supported_versions
 from .codes import ErrorCode
 from .faults import Faults
 from .handlers import HANDLERS, Handler
 from .handlers.producer_ids import TransactionalProducer
-from .log import LogOptions, StoredRecord
+from .log import LogOptions
 from .network import MemoryNetwork
 from .received import ReceivedRequest
 from .releases import limited, refuses_old_produce, release_versions
@@ -43,7 +44,7 @@ _CONFIG_TIMESTAMP_TYPE = "message.timestamp.type"
 _CONFIG_CLEANUP = "cleanup.policy"
 
 
-class FakeCluster:
+class FakeCluster(ClusterHistory, ClusterLogs):
     """Brokers that speak Kafka's protocol from memory.
 
     Args:
@@ -73,6 +74,8 @@ class FakeCluster:
         leader_hints: answer NOT_LEADER_OR_FOLLOWER with the leader's address (KIP-951).
         max_message_bytes: default of a topic's ``max.message.bytes``.
         host_pattern: names of the brokers' hosts in memory.
+        racks: racks of the brokers, by node id.  A consumer that says its rack is sent to a
+            replica there (KIP-392).
 
     Attributes:
         brokers: by node id.
@@ -111,7 +114,9 @@ class FakeCluster:
         leader_hints: bool = True,
         max_message_bytes: int = 1_048_588,
         host_pattern: str = "broker-{node_id}",
+        racks: Mapping[int, str] | None = None,
     ) -> None:
+        super().__init__()
         self.loop = asyncio.get_running_loop()
         self.network: MemoryNetwork | None = None
         host = "127.0.0.1"
@@ -125,9 +130,10 @@ class FakeCluster:
             node_id: FakeBroker(self, node_id, host.format(node_id=node_id), port)
             for node_id in node_ids
         }
+        for node_id, rack in (racks or {}).items():
+            self.brokers[node_id].rack = rack
         self.topics = TopicRegistry(self.rng, node_ids)
         self.faults = Faults(self.rng, self.loop.time)
-        self.requests: list[ReceivedRequest] = []
         self.denied_topics: set[str] = set()
         self.handlers: dict[int, Handler] = {}
         self.transactional_producers: dict[str, TransactionalProducer] = {}
@@ -153,7 +159,6 @@ class FakeCluster:
         self.max_message_bytes = max_message_bytes
         self._connections = 0
         self._producer_ids = 1000
-        self._waiters: list[tuple[Callable[[], bool], asyncio.Future[None]]] = []
         self._tasks: set[asyncio.Task[None]] = set()
         self._absences: dict[int, asyncio.TimerHandle] = {}
 
@@ -181,10 +186,7 @@ class FakeCluster:
             await asyncio.wait(self._tasks)
         for broker in self.brokers.values():
             await broker.wait_closed()
-        waiters, self._waiters = self._waiters, []
-        for _predicate, future in waiters:
-            if not future.done():
-                future.set_exception(ConnectionAbortedError("the cluster was stopped"))
+        self._stop_waiting()
 
     async def __aenter__(self) -> FakeCluster:
         await self.start()
@@ -263,13 +265,6 @@ class FakeCluster:
             self._elect(partition)
         self.changed()
 
-    def partition(self, topic: str, partition: int) -> Partition:
-        """A partition; `KeyError` if there is none."""
-        found = self.topics.partition(topic, partition)
-        if found is None:
-            raise KeyError(f"{topic}-{partition}")
-        return found
-
     def move_leader(self, topic: str, partition: int = 0, to: int | None = None) -> int:
         """Give a partition another leader: ``to``, or the next broker in its ISR.
 
@@ -291,38 +286,7 @@ class FakeCluster:
         self.changed()
         return to
 
-    def records(self, topic: str, partition: int = 0) -> list[StoredRecord]:
-        """The records of a partition: (offset, key, value, headers, timestamp in ms)."""
-        found = self.topics.partition(topic, partition)
-        return [] if found is None else list(found.log.records())
-
-    def values(self, topic: str) -> list[bytes | None]:
-        """The values of a topic's records, partition by partition, in order."""
-        found = self.topics.get(topic)
-        if found is None:
-            return []
-        return [record.value for part in found.partitions for record in part.log.records()]
-
-    # -- history -------------------------------------------------------------------------------
-
-    def history(
-        self, api: int | str | None = None, node: int | None = None, since: float | None = None
-    ) -> list[ReceivedRequest]:
-        """The requests received, of one API, by one broker, since a loop time."""
-        api_key = None if api is None else api_key_of(api)
-        return [
-            request
-            for request in self.requests
-            if (api_key is None or request.api_key == api_key)
-            and (node is None or request.node_id == node)
-            and (since is None or request.time >= since)
-        ]
-
-    def count(
-        self, api: int | str | None = None, node: int | None = None, since: float | None = None
-    ) -> int:
-        """How many requests :meth:`history` has."""
-        return len(self.history(api, node, since))
+    # -- connections ---------------------------------------------------------------------------
 
     @property
     def connection_count(self) -> int:
@@ -334,62 +298,7 @@ class FakeCluster:
         """Connections made to brokers so far."""
         return self._connections
 
-    async def wait_until(
-        self, predicate: Callable[[], bool], *, timeout: float = 30.0, what: str = "a condition"
-    ) -> None:
-        """Wait until ``predicate()`` holds; it is asked after every change of the cluster.
-
-        Raises:
-            asyncio.TimeoutError: not within ``timeout`` seconds.
-        """
-        if predicate():
-            return
-        future: asyncio.Future[None] = self.loop.create_future()
-        entry = (predicate, future)
-        self._waiters.append(entry)
-
-        def expire() -> None:
-            if not future.done():
-                future.set_exception(
-                    asyncio.TimeoutError(f"{what} did not come true within {timeout:g} s")
-                )
-
-        timer = self.loop.call_later(timeout, expire)
-        try:
-            await future
-        finally:
-            timer.cancel()
-            if entry in self._waiters:
-                self._waiters.remove(entry)
-
-    async def wait_for_requests(
-        self,
-        api: int | str,
-        count: int = 1,
-        *,
-        node: int | None = None,
-        timeout: float = 30.0,
-    ) -> list[ReceivedRequest]:
-        """Wait until ``count`` requests of an API have come since the beginning."""
-        await self.wait_until(
-            lambda: self.count(api, node) >= count,
-            timeout=timeout,
-            what=f"{count} {api} requests",
-        )
-        return self.history(api, node)
-
     # -- used by brokers, handlers and faults --------------------------------------------------
-
-    def changed(self) -> None:
-        """Ask the predicates of :meth:`wait_until` again."""
-        for predicate, future in self._waiters:
-            if not future.done() and predicate():
-                future.set_result(None)
-
-    def received(self, request: ReceivedRequest) -> None:
-        """Put a request into the history."""
-        self.requests.append(request)
-        self.changed()
 
     def next_connection_id(self) -> int:
         """Number of a new connection."""

@@ -99,9 +99,15 @@ class ReceivedRequest:
         return None
 
     def mentions(self, topic: str, partition: int | None = None) -> bool:
-        """Whether the request names that topic (or its id), and that partition if given."""
+        """Whether the request names that topic (or its id), and that partition if given.
+
+        A Fetch names what its session has, too (KIP-227).
+        """
         known = self.cluster.topics.get(topic)
         names: set[object] = {topic} if known is None else {topic, known.topic_id}
+        session_id = self.values.get("session_id", 0)
+        if session_id and self.broker.fetch_sessions.mentions(session_id, names, partition):
+            return True
         return any(
             partition is None or found is None or found == partition
             for found in _mentioned(self.values, names)

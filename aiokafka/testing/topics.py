@@ -35,8 +35,11 @@ def topic_name_error(name: str | None) -> ErrorCode:
 class Partition:
     """A partition: who leads it, who replicates it, and its log.
 
-    ``error`` is what Metadata answers for it instead of 0 (LEADER_NOT_AVAILABLE while there is
-    no leader).
+    Attributes:
+        error: what Metadata answers for it instead of 0 (LEADER_NOT_AVAILABLE while there is no
+            leader).
+        lags: how many records a replica is behind, by node id; for the leader: how many at the
+            end its followers have not copied yet.
     """
 
     topic: str
@@ -47,12 +50,23 @@ class Partition:
     leader_epoch: int = 0
     isr: list[int] = field(default_factory=list)
     error: int = ErrorCode.NONE
+    lags: dict[int, int] = field(default_factory=dict)
 
     def elect(self, leader: int) -> None:
         """Make ``leader`` lead (``-1``: nobody does), under a new epoch."""
         if leader != self.leader:
-            self.leader = leader
-            self.leader_epoch += 1
+            self.begin_epoch(leader)
+
+    def begin_epoch(self, leader: int) -> None:
+        """Begin a new leader epoch, of another leader or of the same."""
+        self.leader = leader
+        self.leader_epoch += 1
+        self.log.epochs.begin(self.leader_epoch, self.log.end_offset)
+        self.log.notify()
+
+    def high_watermark(self, node_id: int) -> int:
+        """The high watermark as a replica knows it."""
+        return max(self.log.start_offset, self.log.end_offset - self.lags.get(node_id, 0))
 
 
 @dataclass(slots=True)
@@ -166,6 +180,8 @@ class TopicRegistry:
         """Delete a topic with its records."""
         topic = self._by_name.pop(name)
         del self._by_id[topic.topic_id]
+        for partition in topic.partitions:
+            partition.log.notify()
 
     def _add_partition(self, topic: Topic, replicas: list[int]) -> None:
         topic.partitions.append(

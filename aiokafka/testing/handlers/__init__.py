@@ -2,8 +2,9 @@
 
 A handler gets the request and its connection and returns the values of the answer (which
 :func:`~aiokafka.testing.codec.build_response` lays out for the version asked), or ``None`` when
-nothing is to be answered.  Handlers are plain functions without awaits; they change the state of
-the cluster and nothing else.
+nothing is to be answered, or a :class:`~aiokafka.testing.pending.Pending` when the answer comes
+later.  Handlers are plain functions without awaits; they change the state of the cluster and
+nothing else.
 
 .. versionadded:: 0.14.1
 """
@@ -13,19 +14,32 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from . import api_versions, coordinators, metadata, offsets, produce, producer_ids, sasl, topics
+from . import (
+    api_versions,
+    coordinators,
+    fetch,
+    leader_epochs,
+    metadata,
+    offsets,
+    produce,
+    producer_ids,
+    sasl,
+    topics,
+)
 
 if TYPE_CHECKING:
     from ..broker import BrokerConnection
+    from ..pending import Pending
     from ..received import ReceivedRequest
 
 __all__ = ["HANDLERS", "Handler"]
 
-Handler = Callable[["ReceivedRequest", "BrokerConnection"], "dict[str, Any] | None"]
+Handler = Callable[["ReceivedRequest", "BrokerConnection"], "dict[str, Any] | Pending | None"]
 
 #: The handlers by API key.
 HANDLERS: Mapping[int, Handler] = {
     0: produce.handle,
+    1: fetch.handle,
     2: offsets.handle,
     3: metadata.handle,
     10: coordinators.handle,
@@ -34,6 +48,7 @@ HANDLERS: Mapping[int, Handler] = {
     19: topics.handle_create,
     20: topics.handle_delete,
     22: producer_ids.handle,
+    23: leader_epochs.handle,
     36: sasl.handle_authenticate,
     37: topics.handle_create_partitions,
 }

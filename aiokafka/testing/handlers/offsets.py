@@ -7,12 +7,16 @@ from typing import TYPE_CHECKING, Any
 from ..codes import ErrorCode
 from ..faults import Level
 from ..topics import Partition
+from .leadership import leader_error
 
 if TYPE_CHECKING:
     from ..broker import BrokerConnection
     from ..received import ReceivedRequest
 
-LATEST, EARLIEST, MAX_TIMESTAMP = -1, -2, -3
+LATEST, EARLIEST, MAX_TIMESTAMP, EARLIEST_LOCAL = -1, -2, -3, -4
+#: The latest tiered offset and the earliest one still to be tiered: nothing is tiered here.
+LATEST_TIERED, EARLIEST_PENDING_UPLOAD = -5, -6
+_READ_COMMITTED = 1
 
 
 def handle(received: ReceivedRequest, connection: BrokerConnection) -> dict[str, Any]:
@@ -34,40 +38,39 @@ def _answer(received: ReceivedRequest, topic: str, row: dict[str, Any]) -> dict[
     index = row["partition"]
     partition = received.cluster.topics.partition(topic, index)
     error = received.error(Level.PARTITION, topic, index)
-    offset = timestamp = -1
+    offset = timestamp = epoch = -1
     if not error and topic in received.cluster.denied_topics:
         error = ErrorCode.TOPIC_AUTHORIZATION_FAILED
     if not error and partition is None:
         error = ErrorCode.UNKNOWN_TOPIC_OR_PARTITION
     if not error and partition is not None:
-        error = _leadership(received.node_id, partition, row.get("current_leader_epoch", -1))
+        error = leader_error(partition, received.node_id, row.get("current_leader_epoch", -1))
         if not error:
-            offset, timestamp = _find(partition, row["timestamp"])
+            committed = received.values.get("isolation_level", 0) == _READ_COMMITTED
+            offset, timestamp, epoch = _find(partition, row["timestamp"], committed)
     return {
         "partition": index,
         "error_code": error,
         "timestamp": timestamp,
         "offset": offset,
-        "offsets": [] if error else [offset],
-        "leader_epoch": -1 if error or partition is None else partition.leader_epoch,
+        "offsets": [] if offset < 0 else [offset],
+        "leader_epoch": epoch,
     }
 
 
-def _leadership(node_id: int, partition: Partition, epoch: int) -> ErrorCode:
-    if partition.leader != node_id:
-        return ErrorCode.NOT_LEADER_OR_FOLLOWER
-    if epoch >= 0 and epoch < partition.leader_epoch:
-        return ErrorCode.FENCED_LEADER_EPOCH
-    if epoch > partition.leader_epoch:
-        return ErrorCode.UNKNOWN_LEADER_EPOCH
-    return ErrorCode.NONE
-
-
-def _find(partition: Partition, timestamp: int) -> tuple[int, int]:
+def _find(partition: Partition, timestamp: int, committed: bool) -> tuple[int, int, int]:
+    """Offset, timestamp and leader epoch; -1 where there is none."""
     log = partition.log
+    end = partition.high_watermark(partition.leader)
+    if committed:
+        end = log.last_stable_offset(end)
     if timestamp == LATEST:
-        return log.end_offset, -1
-    if timestamp == EARLIEST:
-        return log.start_offset, -1
+        return end, -1, partition.leader_epoch
+    if timestamp in (EARLIEST, EARLIEST_LOCAL):
+        return log.start_offset, -1, log.epoch_at(log.start_offset)
+    if timestamp in (LATEST_TIERED, EARLIEST_PENDING_UPLOAD):
+        return -1, -1, -1
     found = log.max_timestamp() if timestamp == MAX_TIMESTAMP else log.offset_for_time(timestamp)
-    return found or (-1, -1)
+    if found is None or found[0] >= end:
+        return -1, -1, -1
+    return *found, log.epoch_at(found[0])

@@ -9,6 +9,7 @@ from ..codes import ErrorCode
 from ..faults import Level
 from ..log import AppendResult
 from ..topics import Partition, Topic
+from .leadership import leader_hint
 
 if TYPE_CHECKING:
     from ..broker import BrokerConnection
@@ -73,7 +74,10 @@ def _partition(
     if refusal:
         answer = _answer(index, AppendResult(refusal), partition)
         if refusal == ErrorCode.NOT_LEADER_OR_FOLLOWER and partition is not None:
-            _add_leader(received, partition, answer, endpoints)
+            leader, hinted = leader_hint(received.cluster, partition)
+            if leader is not None:
+                answer["current_leader"] = leader
+                endpoints.update(hinted)
         return answer
     assert partition is not None
     return _answer(index, _append(received, partition, part["messages"]), partition)
@@ -127,25 +131,4 @@ def _answer(
             for position, message in result.record_errors
         ],
         "error_message": result.message,
-    }
-
-
-def _add_leader(
-    received: ReceivedRequest,
-    partition: Partition,
-    answer: dict[str, Any],
-    endpoints: dict[int, dict[str, Any]],
-) -> None:
-    leader = received.cluster.brokers.get(partition.leader)
-    if leader is None or not received.cluster.leader_hints:
-        return
-    answer["current_leader"] = {
-        "leader_id": leader.node_id,
-        "leader_epoch": partition.leader_epoch,
-    }
-    endpoints[leader.node_id] = {
-        "node_id": leader.node_id,
-        "host": leader.host,
-        "port": leader.port,
-        "rack": leader.rack,
     }

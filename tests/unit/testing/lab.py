@@ -8,6 +8,8 @@ import struct
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
+import pytest
+
 from aiokafka.protocol.api import Request, RequestStruct
 from aiokafka.protocol.produce import ProduceRequest, partition_results
 from aiokafka.record.default_records import DefaultRecordBatchBuilder
@@ -57,6 +59,11 @@ def batch(
     for offset, value in enumerate(values):
         builder.append(offset, timestamp + offset, key, value, list(headers))
     return bytes(builder.build())
+
+
+def about(seconds: float) -> Any:
+    """Equal to a span of time but for the network's latency."""
+    return pytest.approx(seconds, abs=0.02)
 
 
 class _Inbox(asyncio.Protocol):
