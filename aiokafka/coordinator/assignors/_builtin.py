@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
+from aiokafka.coordinator.assignors._owner_method import owner_method
 from aiokafka.coordinator.assignors.abstract import AbstractPartitionAssignor
 from aiokafka.coordinator.protocol import (
     NO_GENERATION,
     ConsumerProtocolMemberAssignment,
     ConsumerProtocolMemberMetadata,
-    Members,
     MemberSubscription,
     by_topic,
 )
@@ -38,7 +38,7 @@ class BuiltinPartitionAssignor(AbstractPartitionAssignor):
     def on_assignment(cls, assignment: ConsumerProtocolMemberAssignment) -> None:
         """Nothing to remember."""
 
-    @classmethod
+    @owner_method
     def subscription(
         cls,
         topics: Iterable[str],
@@ -51,22 +51,11 @@ class BuiltinPartitionAssignor(AbstractPartitionAssignor):
 
         .. versionadded:: 0.14.1
         """
-        return extended(cls.metadata(topics), owned, generation, rack_id)
-
-
-def extended(
-    metadata: ConsumerProtocolMemberMetadata,
-    owned: Iterable[TopicPartition],
-    generation: int,
-    rack_id: str | None,
-) -> MemberSubscription:
-    """A subscription with the fields of all versions.
-
-    It starts from what ``metadata`` made, for the sake of subclasses that add user data there.
-    """
-    return MemberSubscription(
-        metadata.subscription, metadata.user_data, list(owned), generation, rack_id
-    )
+        # Subclasses may add user data in `metadata`.
+        metadata = cls.metadata(topics)
+        return MemberSubscription(
+            metadata.subscription, metadata.user_data, list(owned), generation, rack_id
+        )
 
 
 def sorted_members(members: Mapping[str, Any]) -> list[str]:
@@ -83,8 +72,15 @@ def sorted_members(members: Mapping[str, Any]) -> list[str]:
     return [member_id for _, member_id in sorted(static)] + sorted(dynamic)
 
 
+class Subscribed(Protocol):
+    """Whatever says to which topics a member is subscribed."""
+
+    @property
+    def subscription(self) -> Iterable[str]: ...
+
+
 def partitions_of(
-    cluster: ClusterMetadata, members: Members, log: logging.Logger
+    cluster: ClusterMetadata, members: Mapping[str, Subscribed], log: logging.Logger
 ) -> dict[str, list[int]]:
     """Partitions of every subscribed topic, both in order.  Unknown topics are left out."""
     found: dict[str, list[int]] = {}

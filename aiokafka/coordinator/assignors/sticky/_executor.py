@@ -1,0 +1,219 @@
+"""The making of a sticky assignment.
+
+First everybody keeps what is rightfully theirs, then what is nobody's goes to those who have
+least, then partitions move from those who have most to those who have least, until nobody could be
+given one by somebody who has two more.  Every move makes the numbers of partitions more equal, so
+there is an end to it.
+
+Members are numbers here, by the order of their ids, which is also what breaks ties: leaders with
+the same input decide alike.
+
+Pure: no tasks, no futures.
+
+Page: KIP-54, KIP-341 (generations), KIP-881 (racks)
+"""
+
+from __future__ import annotations
+
+import heapq
+import logging
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from aiokafka.coordinator.assignors._builtin import partitions_of
+from aiokafka.coordinator.assignors._racks import Racks
+from aiokafka.coordinator.assignors.sticky._claims import Claims, Holder
+from aiokafka.coordinator.assignors.sticky.partition_movements import PartitionMovements
+from aiokafka.coordinator.protocol import by_topic
+from aiokafka.structs import TopicPartition
+
+if TYPE_CHECKING:
+    from aiokafka.cluster import ClusterMetadata
+
+log = logging.getLogger("aiokafka.coordinator.assignors.sticky.sticky_assignor")
+
+
+class _Audience:
+    """The members that are subscribed to a topic, shared by all topics that have the same."""
+
+    def __init__(self, members: tuple[int, ...], sizes: list[int]) -> None:
+        self.members = members
+        self._sizes = sizes
+        # Of every member there is an entry that is not above its true size.
+        self._heap = [(sizes[member], member) for member in members]
+        heapq.heapify(self._heap)
+
+    def least(self) -> int:
+        """The member that has the fewest partitions, the first of them."""
+        heap, sizes = self._heap, self._sizes
+        while True:
+            size, member = heap[0]
+            if size == sizes[member]:
+                return member
+            heapq.heapreplace(heap, (sizes[member], member))
+
+    def has_less(self, member: int) -> None:
+        """A member has lost a partition."""
+        heapq.heappush(self._heap, (self._sizes[member], member))
+
+
+class StickyAssignmentExecutor:
+    """Makes one assignment; to be used once.
+
+    Parameters:
+        cluster: partitions of the topics, and racks of their replicas.
+        members: what each member id is subscribed to and holds; with ``rack_id`` where it is.
+    """
+
+    def __init__(self, cluster: ClusterMetadata, members: Mapping[str, Holder]) -> None:
+        self.partition_movements = PartitionMovements()
+        self._members = members
+        self._ids = sorted(members)
+        self._partitions = partitions_of(cluster, members, log)
+        self._racks = Racks(cluster, members, self._partitions)
+        self._sizes = [0] * len(self._ids)
+        self._audience_of: dict[str, _Audience] = {}
+        self._audiences_of_member: list[list[_Audience]] = [[] for _ in self._ids]
+        #: What each member has, apart by audience; the latest come last, and go first.
+        self._held: list[dict[_Audience, list[TopicPartition]]] = [{} for _ in self._ids]
+        self._claims = Claims({}, {})
+        self._former: list[dict[int, list[TopicPartition]]] | None = None
+
+    def perform_initial_assignment(self) -> None:
+        """Let everybody keep what they rightfully hold."""
+        subscribers: dict[str, list[int]] = {topic: [] for topic in self._partitions}
+        for number, member_id in enumerate(self._ids):
+            for topic in set(self._members[member_id].subscription):
+                if topic in subscribers:
+                    subscribers[topic].append(number)
+        self._claims = Claims(self._members, self._partitions)
+        numbers = {member_id: number for number, member_id in enumerate(self._ids)}
+        owned: list[list[TopicPartition]] = [[] for _ in self._ids]
+        for partition, member_id in self._claims.owner.items():
+            owned[numbers[member_id]].append(partition)
+        self._sizes[:] = map(len, owned)
+        self._make_audiences(subscribers)
+        for number, partitions in enumerate(owned):
+            for partition in sorted(partitions):
+                audience = self._audience_of[partition.topic]
+                self._held[number].setdefault(audience, []).append(partition)
+
+    def _make_audiences(self, subscribers: Mapping[str, list[int]]) -> None:
+        made: dict[tuple[int, ...], _Audience] = {}
+        for topic, numbers in subscribers.items():
+            key = tuple(numbers)
+            audience = made.get(key)
+            if audience is None:
+                audience = made[key] = _Audience(key, self._sizes)
+                for number in numbers:
+                    self._audiences_of_member[number].append(audience)
+            self._audience_of[topic] = audience
+
+    def balance(self) -> None:
+        """Share out what is nobody's, then even out what everybody has."""
+        for partition in self._unassigned():
+            audience = self._audience_of[partition.topic]
+            self._give(partition, audience, audience.least())
+        while self._even_out():
+            pass
+
+    def _unassigned(self) -> list[TopicPartition]:
+        """Partitions that are nobody's, those first that the fewest members could have."""
+        owner = self._claims.owner
+        found = [
+            TopicPartition(topic, number)
+            for topic, numbers in sorted(
+                self._partitions.items(), key=lambda item: len(self._audience_of[item[0]].members)
+            )
+            for number in numbers
+        ]
+        return [partition for partition in found if partition not in owner]
+
+    def _give(self, partition: TopicPartition, audience: _Audience, member: int) -> None:
+        self._sizes[member] += 1
+        self._held[member].setdefault(audience, []).append(partition)
+
+    def _take(self, partition: TopicPartition, audience: _Audience, member: int) -> None:
+        self._sizes[member] -= 1
+        held = self._held[member][audience]
+        if held[-1] == partition:
+            held.pop()
+        else:
+            held.remove(partition)
+        if not held:
+            del self._held[member][audience]
+        for each in self._audiences_of_member[member]:
+            each.has_less(member)
+
+    def _even_out(self) -> bool:
+        """Let everybody in turn, from those who have most, give what they have too much.
+
+        Returns:
+            Whether anything has moved: then those who could give nothing before may be able to.
+        """
+        moved = False
+        richest = [(-size, -member) for member, size in enumerate(self._sizes) if size > 1]
+        heapq.heapify(richest)
+        while richest:
+            size, negative = heapq.heappop(richest)
+            member = -negative
+            if -size != self._sizes[member]:
+                heapq.heappush(richest, (-self._sizes[member], negative))
+            elif self._give_one(member):
+                moved = True
+                heapq.heappush(richest, (-self._sizes[member], negative))
+        return moved
+
+    def _give_one(self, rich: int) -> bool:
+        """Move a partition to whoever has least of those who could have one."""
+        sizes = self._sizes
+        least = [(sizes[a.least()], a.least(), order) for order, a in enumerate(self._held[rich])]
+        size, poor, order = min(least)
+        if sizes[rich] - size < 2:
+            return False
+        audience = list(self._held[rich])[order]
+        partition, poor = self._choose(rich, poor, audience)
+        self._take(partition, audience, rich)
+        self._give(partition, audience, poor)
+        if partition in self._claims.owner:
+            source, target = self._ids[rich], self._ids[poor]
+            self.partition_movements.move_partition(partition, source, target)
+        return True
+
+    def _choose(self, rich: int, poor: int, audience: _Audience) -> tuple[TopicPartition, int]:
+        """Which partition moves, and to whom: ``poor``, or one who has as little.
+
+        The best is one that goes back to whoever had it before (KIP-341), then one that
+        ``rich`` has got just now, which are the latest.
+        """
+        for before, partitions in self._lost_to(rich).items():
+            if partitions and self._sizes[before] == self._sizes[poor]:
+                for partition in reversed(partitions):
+                    if self._audience_of[partition.topic] is audience:
+                        partitions.remove(partition)
+                        return partition, before
+        partition = self._held[rich][audience][-1]
+        if partition in self._claims.owner:
+            partition = self.partition_movements.get_partition_to_be_moved(
+                partition, self._ids[rich], self._ids[poor]
+            )
+        return partition, poor
+
+    def _lost_to(self, rich: int) -> dict[int, list[TopicPartition]]:
+        """What ``rich`` came to hold while others had it, by who that was."""
+        if not self._claims.former:
+            return {}
+        if self._former is None:
+            self._former = [{} for _ in self._ids]
+            numbers = {member_id: number for number, member_id in enumerate(self._ids)}
+            for partition, before in sorted(self._claims.former.items()):
+                owner = numbers[self._claims.owner[partition]]
+                self._former[owner].setdefault(numbers[before], []).append(partition)
+        return self._former[rich]
+
+    def get_final_assignment(self, member_id: str) -> list[tuple[str, list[int]]]:
+        """The topics and partitions of a member, in order."""
+        held = self._held[self._ids.index(member_id)]
+        return list(
+            by_topic(sorted(p for partitions in held.values() for p in partitions)).items()
+        )
