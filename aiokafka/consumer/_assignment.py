@@ -33,6 +33,9 @@ class PartitionStatus(enum.Enum):
     UNASSIGNED = 2
 
 
+_CONSUMING = PartitionStatus.CONSUMING  # looking it up there takes long for once a record
+
+
 class Committable(NamedTuple):
     """An offset that may be committed, with the leader epoch it belongs to (KIP-320)."""
 
@@ -121,6 +124,12 @@ class TopicPartitionState:
     def consumed_to(self, position: int) -> None:
         """Records before *position* were given out."""
         self._position = position
+
+    def gives_at(self, position: int) -> bool:
+        """May records from *position* on be given out now?"""
+        return (
+            self._position == position and self._resume_fut is None and self._status is _CONSUMING
+        )
 
     def reset_to(self, position: int, leader_epoch: int = -1) -> None:
         """Take a position that was looked up."""

@@ -43,6 +43,9 @@ class PartitionRecords:
         value_deserializer: the same for the value.
         check_crcs: verify the checksums?
         isolation_level: `READ_UNCOMMITTED` or `READ_COMMITTED`.
+
+    Attributes:
+        reader: what reads the block.
     """
 
     def __init__(
@@ -58,7 +61,7 @@ class PartitionRecords:
     ) -> None:
         self._tp = tp
         committed = isolation_level == READ_COMMITTED
-        self._reader = open_block(
+        self.reader = open_block(
             records,
             tp.topic,
             tp.partition,
@@ -68,7 +71,7 @@ class PartitionRecords:
             check_crcs,
             AbortedTransactions(aborted_transactions) if committed else None,
         )
-        self._records_iterator: Iterator[ConsumerRecord[Any, Any]] = self._reader
+        self._records_iterator: Iterator[ConsumerRecord[Any, Any]] = self.reader
 
     def __repr__(self) -> str:
         return f"<PartitionRecords {self._tp} next_fetch_offset={self.next_fetch_offset}>"
@@ -83,29 +86,29 @@ class PartitionRecords:
     def next_fetch_offset(self) -> int:
         """The offset to go on from after what was given out: past holes, control batches and
         whatever else was left out."""
-        return self._reader.next_offset
+        return self.reader.next_offset
 
     @next_fetch_offset.setter
     def next_fetch_offset(self, offset: int) -> None:
-        self._reader.next_offset = offset
+        self.reader.next_offset = offset
 
     @property
     def leader_epoch(self) -> int:
         """Leader epoch of the batch of the last record given out, -1 when unknown (KIP-320)."""
-        return self._reader.leader_epoch
+        return self.reader.leader_epoch
 
     @property
     def exhausted(self) -> bool:
         """Is nothing left, not even an error?  False when only control batches are."""
-        return self._plain and self._reader.exhausted
+        return self.plain() and self.reader.exhausted
 
     def take(self, max_records: int | None = None) -> list[ConsumerRecord[Any, Any]]:
         """The next records at once, at most `max_records` (``None``: all that are left).
 
         An error that comes after the first record waits for the next call.
         """
-        if self._plain:
-            return self._reader.take(max_records)
+        if self.plain():
+            return self.reader.take(max_records)
         records: list[ConsumerRecord[Any, Any]] = []
         while max_records is None or len(records) < max_records:
             try:
@@ -120,12 +123,15 @@ class PartitionRecords:
 
     def next_record(self) -> ConsumerRecord[Any, Any] | None:
         """The next record, None at the end."""
-        return self._reader.next_record() if self._plain else next(self, None)
+        return self.reader.next_record() if self.plain() else next(self, None)
 
-    @property
-    def _plain(self) -> bool:
-        """Has nobody put something of their own between the block and the application?"""
-        return self._records_iterator is self._reader and type(self).__next__ is _next
+    def plain(self) -> bool:
+        """Does nothing stand between the block and the application?
+
+        Tests replace `_records_iterator` and `__next__`; then records go through these one by
+        one, otherwise straight from the `reader`.
+        """
+        return self._records_iterator is self.reader and PartitionRecords.__next__ is _next
 
 
 _next = PartitionRecords.__next__

@@ -65,7 +65,8 @@ class FetchResult(_Backoff):
         self._topic_partition = tp
         self._assignment = assignment
         self._state = assignment.state_value(tp)
-        self._partition_records: PartitionRecords | None = partition_records
+        lost = self._state is None
+        self._partition_records: PartitionRecords | None = None if lost else partition_records
         self._position = partition_records.next_fetch_offset
 
     def __repr__(self) -> str:
@@ -106,18 +107,26 @@ class FetchResult(_Backoff):
             UnsupportedCodecError: the library for a batch's codec is missing.
             Exception: what a deserializer raised.
         """
-        if not self.check_assignment(self._topic_partition):
+        records, state = self._partition_records, self._state
+        if records is None or state is None:
             return None
-        records = self._partition_records
-        assert records is not None
+        # Called for every record: one look tells that all is as it was at the last.
+        reader = records.reader
+        if not state.gives_at(reader.next_offset) and not self.check_assignment(
+            self._topic_partition
+        ):
+            return None
         try:
-            record = records.next_record()
+            record = reader.next_record() if records.plain() else next(records, None)
         except BaseException as exc:
             self._failed(exc)
             raise
-        self._moved()
         if record is None:
+            self._moved()
             self._drop()
+        else:
+            state.consumed_to(reader.next_offset)
+            state.position_epoch = reader.leader_epoch
         return record
 
     def getall(self, max_records: int | None = None) -> list[ConsumerRecord[Any, Any]]:
@@ -137,20 +146,22 @@ class FetchResult(_Backoff):
         except BaseException as exc:
             self._failed(exc)
             raise
-        self._moved()
+        self._moved(given=bool(taken))
         if records.exhausted or (not taken and max_records != 0):
             self._drop()
         return taken
 
-    def _moved(self) -> None:
+    def _moved(self, *, given: bool = False) -> None:
+        """Take the position along, also past what was not to be given out."""
         records, state = self._partition_records, self._state
         if records is not None and state is not None:
             state.consumed_to(records.next_fetch_offset)
-            if records.leader_epoch >= 0:
+            if given:
                 state.position_epoch = records.leader_epoch
 
     def _failed(self, exc: BaseException) -> None:
-        """Up to the bad record everything was given out, or was not to be."""
+        # Were it not an Exception, records might have been read that nobody gets: then the
+        # position stays, and the block, which is elsewhere now, is dropped by the next look.
         if isinstance(exc, Exception):
             self._moved()
         if isinstance(exc, CorruptRecordException):

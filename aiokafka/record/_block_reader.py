@@ -204,15 +204,14 @@ class _BlockReaderPy:
         return record
 
     def _next_raw(self) -> Any:
-        while self._waiting is None:
+        while self._waiting is None or self._waiting.offset < self.next_offset:
             if self._raw is not None and self._left:
-                raw = next(self._raw)
+                self._waiting = next(self._raw)
                 self._left -= 1
-                if raw.offset >= self.next_offset:
-                    self._waiting = raw
             elif self._raw is not None:
                 self._end_batch()
             elif not self._open():
+                self._waiting = None
                 return None
         return self._waiting
 

@@ -1,5 +1,6 @@
 """The compiled record code; importing this fails when it was not built."""
 
+from .blocks import BlockReader, scan
 from .cutil import (
     crc32c_cython,
     decode_varint_cython,
@@ -21,6 +22,7 @@ from .legacy_records import (
 from .memory_records import MemoryRecords
 
 __all__ = [
+    "BlockReader",
     "DefaultRecord",
     "DefaultRecordBatch",
     "DefaultRecordBatchBuilder",
@@ -33,5 +35,6 @@ __all__ = [
     "crc32c_cython",
     "decode_varint_cython",
     "encode_varint_cython",
+    "scan",
     "size_of_varint_cython",
 ]

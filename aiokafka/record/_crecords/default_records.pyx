@@ -609,19 +609,6 @@ cdef class DefaultRecord:
         )
 
 
-# One record as it lies in the buffer. Sizes are -1 for null.
-cdef struct Fields:
-    int64_t offset
-    int64_t timestamp
-    const char *key
-    Py_ssize_t key_size
-    const char *value
-    Py_ssize_t value_size
-    const char *headers
-    Py_ssize_t num_headers
-    const char *end
-
-
 cdef object _corrupt(str what):
     return CorruptRecordException(f"Corrupt record batch: {what}")
 
@@ -649,7 +636,7 @@ cdef inline object _bytes_or_none(const char *data, Py_ssize_t size):
     return PyBytes_FromStringAndSize(data, size)
 
 
-cdef list _decode_headers(Fields *fields):
+cdef list decode_headers(Fields *fields):
     """The headers of a record, whose count has been checked to be positive."""
     cdef const char *p = fields.headers
     cdef const char *data = NULL
@@ -682,20 +669,6 @@ cdef class DefaultRecordBatch:
     CODEC_SNAPPY = 2
     CODEC_LZ4 = 3
     CODEC_ZSTD = 4
-
-    cdef Py_buffer _view
-    cdef bint _has_view
-    cdef bint _started
-    cdef const char *_header
-    cdef bytes _unpacked
-    cdef const char *_pos
-    cdef const char *_end
-    cdef int32_t _left
-    # Of the header, what every record needs.
-    cdef int64_t _base_offset
-    cdef int64_t _first_timestamp
-    cdef int64_t _max_timestamp
-    cdef int16_t _attributes
 
     def __init__(self, buffer):
         if self._has_view:
@@ -788,6 +761,10 @@ cdef class DefaultRecordBatch:
     def next_offset(self):
         return self.base_offset + self.last_offset_delta + 1
 
+    cdef int64_t offset_after(self) except? -1:
+        cdef int64_t delta = get_int32(self._checked_header() + LAST_OFFSET_DELTA_OFFSET)
+        return <int64_t>(<uint64_t>self._base_offset + <uint64_t>delta + 1)
+
     def validate_crc(self):
         """Whether the checksum is right. To be asked before the records."""
         cdef const char *header = self._checked_header()
@@ -796,7 +773,7 @@ cdef class DefaultRecordBatch:
             header + ATTRIBUTES_OFFSET, self._view.len - ATTRIBUTES_OFFSET
         )
 
-    cdef int _start(self) except -1:
+    cdef int open(self) except -1:
         cdef const char *header = self._checked_header()
         cdef int64_t length = get_int32(header + LENGTH_OFFSET)
         cdef int32_t count = get_int32(header + NUM_RECORDS_OFFSET)
@@ -829,18 +806,18 @@ cdef class DefaultRecordBatch:
 
     def __iter__(self):
         if not self._started:
-            self._start()
+            self.open()
         return self
 
     def __next__(self):
         cdef Fields fields
         cdef DefaultRecord record
         if not self._started:
-            self._start()
+            self.open()
         if self._left == 0:
-            self._check_end()
+            self.check_end()
             raise StopIteration
-        self._read(&fields)
+        self.read(&fields)
         record = DefaultRecord.__new__(DefaultRecord)
         record.offset = fields.offset
         record.timestamp = fields.timestamp
@@ -848,8 +825,8 @@ cdef class DefaultRecordBatch:
         record.key = _bytes_or_none(fields.key, fields.key_size)
         record.value = _bytes_or_none(fields.value, fields.value_size)
         if fields.num_headers:
-            record._headers = _decode_headers(&fields)
-        self._advance(&fields)
+            record._headers = decode_headers(&fields)
+        self.advance(&fields)
         return record
 
     def consumer_records(self, record_type, topic, partition, first_offset=0):
@@ -863,9 +840,9 @@ cdef class DefaultRecordBatch:
         cdef int64_t first = first_offset
         cdef int timestamp_type = 1 if self._attributes & TIMESTAMP_TYPE_MASK else 0
         if not self._started:
-            self._start()
+            self.open()
         while self._left:
-            self._read(&fields)
+            self.read(&fields)
             if fields.offset >= first:
                 records.append(
                     record_type(
@@ -879,23 +856,23 @@ cdef class DefaultRecordBatch:
                         None,
                         fields.key_size,
                         fields.value_size,
-                        tuple(_decode_headers(&fields)) if fields.num_headers else (),
+                        tuple(decode_headers(&fields)) if fields.num_headers else (),
                     )
                 )
-            self._advance(&fields)
-        self._check_end()
+            self.advance(&fields)
+        self.check_end()
         return records
 
-    cdef int _check_end(self) except -1:
+    cdef int check_end(self) except -1:
         if self._pos is not self._end:
             raise _corrupt(f"{self._end - self._pos} bytes left after the last record")
         return 0
 
-    cdef void _advance(self, Fields *fields) noexcept:
+    cdef void advance(self, Fields *fields) noexcept:
         self._pos = fields.end
         self._left -= 1
 
-    cdef int _read(self, Fields *fields) except -1:
+    cdef int read(self, Fields *fields) except -1:
         """Read the record at `_pos`, all but its headers, without moving on."""
         cdef const char *p = self._pos
         cdef const char *end = self._end

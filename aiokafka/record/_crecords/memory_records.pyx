@@ -24,12 +24,6 @@ cdef enum:
 cdef class MemoryRecords:
     """The batches in `bytes_data`, one after the other; a partial tail is ignored."""
 
-    cdef object _data
-    cdef const char *_buf
-    cdef Py_buffer _buffer
-    cdef bint _has_buffer
-    cdef Py_ssize_t _pos
-
     def __init__(self, bytes_data):
         if self._has_buffer:
             raise TypeError("cannot be initialised twice")
@@ -46,7 +40,7 @@ cdef class MemoryRecords:
         """Size of the whole data."""
         return self._buffer.len if self._has_buffer else 0
 
-    cdef Py_ssize_t _next_size(self) except -1:
+    cdef Py_ssize_t next_size(self) except -1:
         """Size of the batch at the position; 0 when there is no whole one.
 
         A size too small to be one is returned as it is (at least 1).
@@ -67,11 +61,11 @@ cdef class MemoryRecords:
 
     def has_next(self):
         """Whether `next_batch` has a batch, or an error, to give."""
-        return self._next_size() > 0
+        return self.next_size() > 0
 
-    def next_batch(self):
+    cpdef object next_batch(self):
         """The next batch, or None at the end. Raises CorruptRecordException."""
-        cdef Py_ssize_t size = self._next_size()
+        cdef Py_ssize_t size = self.next_size()
         cdef int magic
         if size == 0:
             return None
