@@ -61,6 +61,10 @@ class Racks:
             for member_id in member_ids
         )
 
+    def of_partition(self, partition: tuple[str, int]) -> frozenset[str]:
+        """The racks of a partition's replicas."""
+        return self._of_partition.get(partition, _NOWHERE)
+
     def match(self, member_id: str, partition: tuple[str, int]) -> bool:
         """Is there a replica of ``partition`` in the member's rack?
 

@@ -32,6 +32,9 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("aiokafka.coordinator.assignors.sticky.sticky_assignor")
 
+#: Among how many partitions one is looked for that is nearer to the member it moves to.
+_CANDIDATES = 64
+
 
 class _Audience:
     """The members that are subscribed to a topic, shared by all topics that have the same."""
@@ -69,6 +72,7 @@ class StickyAssignmentExecutor:
         self.partition_movements = PartitionMovements()
         self._members = members
         self._ids = sorted(members)
+        self._numbers = {member_id: number for number, member_id in enumerate(self._ids)}
         self._partitions = partitions_of(cluster, members, log)
         self._racks = Racks(cluster, members, self._partitions)
         self._sizes = [0] * len(self._ids)
@@ -77,6 +81,7 @@ class StickyAssignmentExecutor:
         #: What each member has, apart by audience; the latest come last, and go first.
         self._held: list[dict[_Audience, list[TopicPartition]]] = [{} for _ in self._ids]
         self._claims = Claims({}, {})
+        self._by_rack = False
         self._former: list[dict[int, list[TopicPartition]]] | None = None
 
     def perform_initial_assignment(self) -> None:
@@ -87,10 +92,9 @@ class StickyAssignmentExecutor:
                 if topic in subscribers:
                     subscribers[topic].append(number)
         self._claims = Claims(self._members, self._partitions)
-        numbers = {member_id: number for number, member_id in enumerate(self._ids)}
         owned: list[list[TopicPartition]] = [[] for _ in self._ids]
         for partition, member_id in self._claims.owner.items():
-            owned[numbers[member_id]].append(partition)
+            owned[self._numbers[member_id]].append(partition)
         self._sizes[:] = map(len, owned)
         self._make_audiences(subscribers)
         for number, partitions in enumerate(owned):
@@ -111,7 +115,11 @@ class StickyAssignmentExecutor:
 
     def balance(self) -> None:
         """Share out what is nobody's, then even out what everybody has."""
-        for partition in self._unassigned():
+        unassigned = self._unassigned()
+        if self._racks.matter(self._ids, [*unassigned, *self._claims.owner]):
+            self._by_rack = True
+            unassigned = self._share_out_by_rack(unassigned)
+        for partition in unassigned:
             audience = self._audience_of[partition.topic]
             self._give(partition, audience, audience.least())
         while self._even_out():
@@ -128,6 +136,35 @@ class StickyAssignmentExecutor:
             for number in numbers
         ]
         return [partition for partition in found if partition not in owner]
+
+    def _share_out_by_rack(self, unassigned: list[TopicPartition]) -> list[TopicPartition]:
+        """Give partitions to members in a rack of theirs, but to nobody more than an equal share
+        (or one more, if the partitions do not divide evenly).
+
+        Returns:
+            The rest.
+        """
+        fair, more = divmod(sum(map(len, self._partitions.values())), len(self._ids))
+        more -= sum(size > fair for size in self._sizes)
+        near: dict[tuple[_Audience, frozenset[str]], _Audience | None] = {}
+        rest = []
+        for partition in unassigned:
+            audience = self._audience_of[partition.topic]
+            key = audience, self._racks.of_partition(partition)
+            if key not in near:
+                members = [m for m in audience.members if self._is_near(m, partition)]
+                near[key] = _Audience(tuple(members), self._sizes) if members else None
+            neighbours = near[key]
+            member = -1 if neighbours is None else neighbours.least()
+            if member < 0 or self._sizes[member] >= fair + (more > 0):
+                rest.append(partition)
+            else:
+                self._give(partition, audience, member)
+                more -= self._sizes[member] > fair
+        return rest
+
+    def _is_near(self, member: int, partition: TopicPartition) -> bool:
+        return self._racks.match(self._ids[member], partition)
 
     def _give(self, partition: TopicPartition, audience: _Audience, member: int) -> None:
         self._sizes[member] += 1
@@ -192,7 +229,17 @@ class StickyAssignmentExecutor:
                     if self._audience_of[partition.topic] is audience:
                         partitions.remove(partition)
                         return partition, before
-        partition = self._held[rich][audience][-1]
+        latest = self._held[rich][audience]
+        partition = latest[-1]
+        if self._by_rack:
+            partition = min(
+                reversed(latest[-_CANDIDATES:]),
+                key=lambda p: (
+                    p in self._claims.owner,
+                    not self._is_near(poor, p),
+                    self._is_near(rich, p),
+                ),
+            )
         if partition in self._claims.owner:
             partition = self.partition_movements.get_partition_to_be_moved(
                 partition, self._ids[rich], self._ids[poor]
@@ -205,15 +252,19 @@ class StickyAssignmentExecutor:
             return {}
         if self._former is None:
             self._former = [{} for _ in self._ids]
-            numbers = {member_id: number for number, member_id in enumerate(self._ids)}
             for partition, before in sorted(self._claims.former.items()):
-                owner = numbers[self._claims.owner[partition]]
-                self._former[owner].setdefault(numbers[before], []).append(partition)
+                owner = self._numbers[self._claims.owner[partition]]
+                lost = self._former[owner].setdefault(self._numbers[before], [])
+                lost.append(partition)
         return self._former[rich]
 
     def get_final_assignment(self, member_id: str) -> list[tuple[str, list[int]]]:
         """The topics and partitions of a member, in order."""
-        held = self._held[self._ids.index(member_id)]
+        held = self._held[self._numbers[member_id]]
         return list(
             by_topic(sorted(p for partitions in held.values() for p in partitions)).items()
         )
+
+    def owner_of(self, partition: TopicPartition) -> str | None:
+        """The member that rightfully held a partition before this assignment."""
+        return self._claims.owner.get(partition)
