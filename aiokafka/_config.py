@@ -8,10 +8,10 @@ from __future__ import annotations
 import math
 import ssl
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
 from aiokafka._retry import Backoff
+from aiokafka._values import Value
 from aiokafka.abc import AbstractTokenProvider
 
 SECURITY_PROTOCOLS = ("PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL")
@@ -63,22 +63,25 @@ def backoff(base_name: str, base_ms: object, cap_name: str, cap_ms: object) -> B
     return Backoff(max(base, _SHORTEST_BACKOFF), max(cap, _SHORTEST_BACKOFF))
 
 
-@dataclass(frozen=True)
-class SecurityConfig:
+class SecurityConfig(Value):
     """How connections are encrypted and authenticated.
 
     Raises:
         ValueError: settings that cannot work together; the text names the setting.
     """
 
+    _secret: ClassVar[frozenset[str]] = frozenset(
+        {"sasl_plain_username", "sasl_plain_password", "sasl_oauth_token_provider"}
+    )
+
     security_protocol: str = "PLAINTEXT"
     ssl_context: ssl.SSLContext | None = None
     sasl_mechanism: str = "PLAIN"
-    sasl_plain_username: str | None = field(default=None, repr=False)
-    sasl_plain_password: str | None = field(default=None, repr=False)
+    sasl_plain_username: str | None = None
+    sasl_plain_password: str | None = None
     sasl_kerberos_service_name: str = "kafka"
     sasl_kerberos_domain_name: str | None = None
-    sasl_oauth_token_provider: AbstractTokenProvider | None = field(default=None, repr=False)
+    sasl_oauth_token_provider: AbstractTokenProvider | None = None
 
     def __post_init__(self) -> None:
         if self.security_protocol not in SECURITY_PROTOCOLS:
@@ -135,8 +138,7 @@ class SecurityConfig:
         }
 
 
-@dataclass(frozen=True)
-class ClientConfig:
+class ClientConfig(Value):
     """Everything a client needs to know; times in seconds."""
 
     bootstrap_servers: str | Sequence[str]

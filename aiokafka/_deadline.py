@@ -13,8 +13,7 @@ import asyncio
 import math
 import sys
 from collections.abc import Awaitable
-from dataclasses import dataclass
-from typing import TypeVar
+from typing import NoReturn, TypeVar
 
 from aiokafka.errors import KafkaTimeoutError
 
@@ -31,7 +30,6 @@ def as_milliseconds(seconds: float) -> int:
     return round(seconds * 1000)
 
 
-@dataclass(frozen=True, slots=True)
 class Deadline:
     """An instant after which a call no longer waits.
 
@@ -42,8 +40,28 @@ class Deadline:
     .. versionadded:: 0.14.1
     """
 
+    __slots__ = ("expires_at", "started_at")
+
     started_at: float
     expires_at: float
+
+    def __init__(self, started_at: float, expires_at: float) -> None:
+        object.__setattr__(self, "started_at", started_at)
+        object.__setattr__(self, "expires_at", expires_at)
+
+    def __setattr__(self, name: str, value: object) -> NoReturn:
+        raise AttributeError(f"a Deadline is frozen: cannot assign {name!r}")
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Deadline):
+            return NotImplemented
+        return (self.started_at, self.expires_at) == (other.started_at, other.expires_at)
+
+    def __hash__(self) -> int:
+        return hash((self.started_at, self.expires_at))
+
+    def __repr__(self) -> str:
+        return f"Deadline(started_at={self.started_at!r}, expires_at={self.expires_at!r})"
 
     @classmethod
     def after(cls, seconds: float) -> Deadline:

@@ -15,10 +15,10 @@ import enum
 import math
 import random
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from typing import TypeVar
 
 from aiokafka._deadline import Deadline, as_milliseconds
+from aiokafka._values import Value
 from aiokafka.errors import KafkaError, KafkaTimeoutError
 
 T = TypeVar("T")
@@ -26,8 +26,7 @@ T = TypeVar("T")
 _JITTER = 0.2
 
 
-@dataclass(frozen=True, slots=True)
-class Backoff:
+class Backoff(Value):
     """``min(cap, U(0.8, 1.2) * base * 2**min(n, log2(cap / base)))`` (KIP-580).
 
     Parameters:

@@ -12,15 +12,17 @@ from __future__ import annotations
 
 import copy
 import logging
-import uuid
 from collections.abc import Callable, Collection, Iterable
 from concurrent.futures import Future
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from aiokafka import errors as Errors
 from aiokafka._hosts import parse_hosts
 from aiokafka.protocol.metadata import ParsedPartition, ParsedTopic, parse
 from aiokafka.structs import BrokerMetadata, PartitionMetadata, TopicPartition
+
+if TYPE_CHECKING:
+    from uuid import UUID
 
 log = logging.getLogger(__name__)
 
@@ -65,7 +67,7 @@ class ClusterMetadata:
         self.internal_topics: set[str] = set()
         self.unauthorized_topics: set[str] = set()
         self.need_all_topic_metadata = False
-        self.topic_ids: dict[str, uuid.UUID] = {}
+        self.topic_ids: dict[str, UUID] = {}
 
         self._brokers: dict[int | str, BrokerMetadata] = {}
         self._coordinators: dict[int | str, BrokerMetadata] = {}
@@ -121,7 +123,7 @@ class ClusterMetadata:
         topics = set(self._partitions)
         return topics - self.internal_topics if exclude_internal_topics else topics
 
-    def topic_id(self, topic: str) -> uuid.UUID | None:
+    def topic_id(self, topic: str) -> UUID | None:
         """The topic's id (KIP-516), None when the brokers gave none."""
         return self.topic_ids.get(topic)
 

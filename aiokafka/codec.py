@@ -21,11 +21,6 @@ from typing import Any
 
 from .errors import CorruptRecordException
 
-try:
-    import cramjam as _cramjam
-except ImportError:  # the extras are optional
-    _cramjam = None  # type: ignore[assignment,unused-ignore]
-
 __all__ = [
     "MAX_DECOMPRESSED_SIZE",
     "gzip_decode",
@@ -53,6 +48,10 @@ it. Read at call time: assign to the module attribute to change it.
 .. versionadded:: 0.14.1
 """
 
+# The module of that name, None where it is not installed; see _find_library().
+_NOT_LOOKED_FOR = object()
+_cramjam: Any = _NOT_LOOKED_FOR
+
 _GZIP_LEVEL = 9
 _LZ4_LEVEL = 9
 _ZSTD_LEVEL = 3
@@ -77,17 +76,28 @@ def has_gzip() -> bool:
 
 def has_snappy() -> bool:
     """Whether snappy can be used."""
-    return _cramjam is not None
+    return _find_library() is not None
 
 
 def has_lz4() -> bool:
     """Whether LZ4 can be used."""
-    return _cramjam is not None
+    return _find_library() is not None
 
 
 def has_zstd() -> bool:
     """Whether Zstandard can be used."""
-    return _cramjam is not None
+    return _find_library() is not None
+
+
+def _find_library() -> Any:
+    """The module ``cramjam``, None without it; loaded when it is first needed."""
+    global _cramjam
+    if _cramjam is _NOT_LOOKED_FOR:
+        try:
+            import cramjam as _cramjam
+        except ImportError:  # the extras are optional
+            _cramjam = None
+    return _cramjam
 
 
 # ----------------------------------------------------------------------- gzip
@@ -346,11 +356,12 @@ def _unpack(
 
 
 def _library(name: str, available: bool) -> Any:
-    if not available or _cramjam is None:
+    lib = _find_library()
+    if not available or lib is None:
         raise NotImplementedError(
             f"{name} compression needs the cramjam package: pip install aiokafka[{name}]"
         )
-    return _cramjam
+    return lib
 
 
 def _library_errors(lib: Any) -> tuple[type[BaseException], ...]:

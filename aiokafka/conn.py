@@ -21,45 +21,20 @@ import warnings
 from collections import deque
 from collections.abc import Callable, Coroutine, Sequence
 from ssl import SSLContext
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from aiokafka._config import SECURITY_PROTOCOLS, milliseconds
-from aiokafka._conn.authenticators import (
-    BaseSaslAuthenticator as BaseSaslAuthenticator,
-)
-from aiokafka._conn.authenticators import (
-    SaslPlainAuthenticator as SaslPlainAuthenticator,
-)
-from aiokafka._conn.authenticators import (
-    ScramAuthenticator as ScramAuthenticator,
-)
 from aiokafka._conn.failures import FINAL, describe, setup_error
-from aiokafka._conn.handshake import authenticate
 from aiokafka._conn.link import Link, OnDone, Receiver, Waiter, fail
 from aiokafka._conn.negotiation import negotiate
-from aiokafka._conn.states import (
-    CloseReason as CloseReason,
-)
-from aiokafka._conn.states import (
-    ConnectionState as ConnectionState,
-)
-from aiokafka._conn.states import (
-    check_transition,
-)
+from aiokafka._conn.states import CloseReason as CloseReason
+from aiokafka._conn.states import ConnectionState as ConnectionState
+from aiokafka._conn.states import check_transition
 from aiokafka._deadline import Deadline, as_milliseconds
-from aiokafka._hosts import (
-    DEFAULT_KAFKA_PORT as DEFAULT_KAFKA_PORT,
-)
-from aiokafka._hosts import (
-    Host,
-    family_of,
-    parse_hosts,
-)
-from aiokafka._hosts import (
-    get_ip_port_afi as get_ip_port_afi,
-)
-from aiokafka._sasl import Credentials, begin
-from aiokafka._sasl.exchange import require_password
+from aiokafka._hosts import DEFAULT_KAFKA_PORT as DEFAULT_KAFKA_PORT
+from aiokafka._hosts import Host, family_of, parse_hosts
+from aiokafka._hosts import get_ip_port_afi as get_ip_port_afi
+from aiokafka._on_demand import on_demand
 from aiokafka._wire.framing import MAX_FRAME_BYTES
 from aiokafka._wire.pipeline import InFlight, WireRequest
 from aiokafka._wire.throttling import client_waits
@@ -74,6 +49,19 @@ from aiokafka.errors import (
     RequestTimedOutError,
 )
 from aiokafka.protocol.api import Request, throttle_time_ms
+
+if TYPE_CHECKING:
+    from aiokafka._conn.authenticators import BaseSaslAuthenticator as BaseSaslAuthenticator
+    from aiokafka._conn.authenticators import SaslPlainAuthenticator as SaslPlainAuthenticator
+    from aiokafka._conn.authenticators import ScramAuthenticator as ScramAuthenticator
+else:  # loaded for those who authenticate
+    __getattr__ = on_demand(
+        __name__,
+        dict.fromkeys(
+            ("BaseSaslAuthenticator", "SaslPlainAuthenticator", "ScramAuthenticator"),
+            "aiokafka._conn.authenticators",
+        ),
+    )
 
 try:
     import gssapi
@@ -431,25 +419,34 @@ class AIOKafkaConnection:
         self.finalized_features = negotiated.finalized_features
 
     async def _do_sasl_handshake(self) -> None:
+        from aiokafka._conn.handshake import authenticate
+
         mechanism = self._sasl_mechanism or "PLAIN"
         await authenticate(self, mechanism, self._authenticator(mechanism))
         log.debug("Authenticated at %s with %s", self._where, mechanism)
 
     def _authenticator(self, mechanism: str) -> BaseSaslAuthenticator:
+        from aiokafka._conn.authenticators import for_mechanism
+
         try:
             if mechanism == "PLAIN":
                 return self.authenticator_plain()
             if mechanism.startswith("SCRAM-"):
                 return self.authenticator_scram()
-            credentials = Credentials(
-                self._sasl_plain_username, self._sasl_plain_password, self._host
+            return for_mechanism(
+                mechanism,
+                self._sasl_plain_username,
+                self._sasl_plain_password,
+                self._host,
+                loop=self._loop,
             )
-            return BaseSaslAuthenticator(begin(mechanism, credentials), self._loop)
         except ValueError as exc:
             raise AuthenticationFailedError(str(exc)) from exc
 
     def authenticator_plain(self) -> SaslPlainAuthenticator:
         """A fresh PLAIN exchange with this connection's credentials."""
+        from aiokafka._conn.authenticators import SaslPlainAuthenticator
+
         username, password = self._credentials("PLAIN")
         return SaslPlainAuthenticator(
             loop=self._loop, sasl_plain_password=password, sasl_plain_username=username
@@ -457,6 +454,8 @@ class AIOKafkaConnection:
 
     def authenticator_scram(self) -> ScramAuthenticator:
         """A fresh SCRAM exchange with this connection's credentials."""
+        from aiokafka._conn.authenticators import ScramAuthenticator
+
         username, password = self._credentials("SCRAM")
         return ScramAuthenticator(
             loop=self._loop,
@@ -466,8 +465,12 @@ class AIOKafkaConnection:
         )
 
     def _credentials(self, mechanism: str) -> tuple[str, str]:
-        credentials = Credentials(self._sasl_plain_username, self._sasl_plain_password)
-        return require_password(mechanism, credentials)
+        username, password = self._sasl_plain_username, self._sasl_plain_password
+        if username is None or password is None:
+            raise ValueError(
+                f"sasl_plain_username and sasl_plain_password required for {mechanism} sasl"
+            )
+        return username, password
 
     # -- requests -------------------------------------------------------------------------
 

@@ -21,7 +21,6 @@ import logging
 import math
 import random
 from collections.abc import Awaitable, Callable, Collection, Iterator
-from dataclasses import dataclass
 
 from aiokafka import errors as Errors
 from aiokafka._client.metadata_round import RoundResult, Topics, covers
@@ -37,14 +36,16 @@ log = logging.getLogger("aiokafka")
 SHORTEST_PAUSE = 0.01
 
 
-@dataclass
 class _TopicWait:
     """A topic that callers wait for: how many, asked for how often, due when."""
 
-    callers: int = 0
-    attempts: int = 0
-    due: float = -math.inf
-    owed: bool = True
+    __slots__ = ("attempts", "callers", "due", "owed")
+
+    def __init__(self) -> None:
+        self.callers = 0
+        self.attempts = 0
+        self.due = -math.inf
+        self.owed = True
 
     @property
     def counts(self) -> bool:

@@ -19,7 +19,6 @@ import logging
 import math
 import random
 from collections.abc import Awaitable, Callable, Coroutine
-from dataclasses import dataclass, field
 from typing import Any
 
 from aiokafka import errors as Errors
@@ -51,15 +50,24 @@ HOPELESS = (
 )
 
 
-@dataclass
 class RoundResult:
     """How a round ended: *updated*, or the errors met."""
 
-    updated: bool = False
-    attempts: int = 0
-    errors: list[BaseException] = field(default_factory=list)
-    #: When nobody could be asked because all were backing off: seconds until the first is not.
-    askable_in: float | None = None
+    __slots__ = ("askable_in", "attempts", "errors", "updated")
+
+    def __init__(
+        self,
+        updated: bool = False,
+        attempts: int = 0,
+        errors: list[BaseException] | None = None,
+        askable_in: float | None = None,
+    ) -> None:
+        self.updated = updated
+        self.attempts = attempts
+        self.errors = [] if errors is None else errors
+        #: When nobody could be asked because all were backing off: seconds until the first
+        #: is not.
+        self.askable_in = askable_in
 
     @property
     def last_error(self) -> BaseException | None:

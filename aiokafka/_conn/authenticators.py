@@ -49,6 +49,22 @@ class BaseSaslAuthenticator:
                 answer = step.run()
 
 
+def for_mechanism(
+    mechanism: str,
+    username: str | None,
+    password: str | None,
+    host: str,
+    *,
+    loop: asyncio.AbstractEventLoop,
+) -> BaseSaslAuthenticator:
+    """An exchange of any mechanism that is registered in :data:`aiokafka._sasl.MECHANISMS`.
+
+    Raises:
+        UnsupportedSaslMechanismError, ValueError: see :func:`aiokafka._sasl.begin`.
+    """
+    return BaseSaslAuthenticator(begin(mechanism, Credentials(username, password, host)), loop)
+
+
 class SaslPlainAuthenticator(BaseSaslAuthenticator):
     """PLAIN."""
 

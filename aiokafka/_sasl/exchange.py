@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Generator
-from dataclasses import dataclass, field
+from typing import ClassVar
+
+from aiokafka._values import Value
 
 
-@dataclass(frozen=True)
-class Credentials:
+class Credentials(Value):
     """What a mechanism may need to know; its repr shows none of it."""
 
-    username: str | None = field(default=None, repr=False)
-    password: str | None = field(default=None, repr=False)
+    _secret: ClassVar[frozenset[str]] = frozenset({"username", "password"})
+
+    username: str | None = None
+    password: str | None = None
     #: The broker's host name as the user gave it, for mechanisms that name the service.
     host: str = ""
 
 
-@dataclass(frozen=True)
-class Work:
+class Work(Value):
     """A computation the exchange waits for; its result is sent back in.
 
     Parameters:
@@ -25,7 +27,7 @@ class Work:
         heavy: it may take long enough to disturb an event loop.
     """
 
-    run: Callable[[], bytes] = field(repr=False)
+    run: Callable[[], bytes]
     heavy: bool
 
 

@@ -6,8 +6,8 @@ Pure functions over the answer to ApiVersions; no state.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 
+from aiokafka._values import Value
 from aiokafka.protocol._versions import usable
 
 API_VERSIONS = 18
@@ -15,14 +15,13 @@ API_VERSIONS = 18
 VersionRange = tuple[int, int]
 
 
-@dataclass(frozen=True)
-class Negotiated:
+class Negotiated(Value):
     """The outcome of ApiVersions on one connection."""
 
     #: API key to the lowest and highest version both sides can use.
-    versions: dict[int, VersionRange] = field(default_factory=dict)
+    versions: dict[int, VersionRange]
     #: Finalized feature to its highest level (KIP-584), such as ``transaction.version``.
-    finalized_features: dict[str, int] = field(default_factory=dict)
+    finalized_features: dict[str, int]
 
 
 def usable_versions(advertised: Mapping[int, VersionRange]) -> dict[int, VersionRange]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Collection, Mapping
+from types import ModuleType
 from typing import TYPE_CHECKING
 
 from aiokafka import errors as Errors
@@ -19,13 +20,6 @@ from aiokafka._retry import Action, Backoff, action_for, pause
 from aiokafka._tasks import Supervisor
 from aiokafka.client import CoordinationType
 from aiokafka.errors import KafkaError, KafkaTimeoutError, ProducerClosed
-from aiokafka.producer._handlers import (
-    AddOffsetsToTxnHandler,
-    AddPartitionsToTxnHandler,
-    EndTxnHandler,
-    InitPIDHandler,
-    TxnOffsetCommitHandler,
-)
 from aiokafka.producer.transaction_manager import TransactionManager, TransactionResult
 from aiokafka.structs import OffsetAndMetadata, TopicPartition
 
@@ -37,6 +31,12 @@ log = logging.getLogger("aiokafka.producer.sender")
 
 # Seconds a broker may keep silent before another one is asked for a producer id as well.
 _PATIENCE = 1.0
+
+
+def _handlers() -> ModuleType:
+    from aiokafka.producer import _txn_handlers
+
+    return _txn_handlers
 
 
 class TransactionalSteps:
@@ -125,7 +125,7 @@ class TransactionalSteps:
         return self.client._rng.choice(sorted(others)) if others else None
 
     async def _do_init_pid(self, node_id: int) -> bool:
-        return await InitPIDHandler(self).do(node_id)  # type: ignore[arg-type]
+        return bool(await _handlers().InitPIDHandler(self).do(node_id))
 
     # Coordinators
 
@@ -200,20 +200,20 @@ class TransactionalSteps:
         node_id = await self._find_coordinator(
             CoordinationType.TRANSACTION, str(manager.transactional_id)
         )
-        await AddPartitionsToTxnHandler(self, tps).do(node_id)  # type: ignore[arg-type]
+        await _handlers().AddPartitionsToTxnHandler(self, tps).do(node_id)
 
     async def _do_add_offsets_to_txn(self, group_id: str) -> None:
         manager = self._manager()
         node_id = await self._find_coordinator(
             CoordinationType.TRANSACTION, str(manager.transactional_id)
         )
-        await AddOffsetsToTxnHandler(self, group_id).do(node_id)  # type: ignore[arg-type]
+        await _handlers().AddOffsetsToTxnHandler(self, group_id).do(node_id)
 
     async def _do_txn_offset_commit(
         self, offsets: Mapping[TopicPartition, OffsetAndMetadata], group_id: str
     ) -> None:
         node_id = await self._find_coordinator(CoordinationType.GROUP, group_id)
-        handler = TxnOffsetCommitHandler(self, offsets, group_id)  # type: ignore[arg-type]
+        handler = _handlers().TxnOffsetCommitHandler(self, offsets, group_id)
         await handler.do(node_id)
 
     async def _do_txn_commit(self, result: TransactionResult) -> None:
@@ -232,7 +232,7 @@ class TransactionalSteps:
         node_id = await self._find_coordinator(
             CoordinationType.TRANSACTION, str(manager.transactional_id)
         )
-        await EndTxnHandler(self, result).do(node_id)  # type: ignore[arg-type]
+        await _handlers().EndTxnHandler(self, result).do(node_id)
 
     def _manager(self) -> TransactionManager:
         if self._txn_manager is None:

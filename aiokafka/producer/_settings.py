@@ -6,11 +6,11 @@ Pure: no loop, no task.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 from aiokafka import codec
 from aiokafka._config import at_least, milliseconds
+from aiokafka._values import Value
 from aiokafka.record._compression import check_level
 from aiokafka.util import INTEGER_MAX_VALUE
 
@@ -25,8 +25,7 @@ CODECS: dict[str | None, tuple[Callable[[], bool], int]] = {
 STOP_TIMEOUT_MS = 30000
 
 
-@dataclass(frozen=True)
-class ProducerSettings:
+class ProducerSettings(Value):
     """Settings of one producer; times in seconds."""
 
     acks: int

@@ -22,19 +22,12 @@ from aiokafka import errors as Errors
 from aiokafka._config import backoff, milliseconds
 from aiokafka._deadline import Deadline
 from aiokafka._news import News
+from aiokafka._on_demand import on_demand
 from aiokafka._retry import Action, action_for
 from aiokafka._tasks import Supervisor
 from aiokafka.errors import KafkaError, KafkaTimeoutError
 from aiokafka.producer._coordination import TransactionalSteps
-from aiokafka.producer._handlers import (
-    BACKOFF_OVERRIDE,
-    AddOffsetsToTxnHandler,
-    AddPartitionsToTxnHandler,
-    BaseHandler,
-    EndTxnHandler,
-    InitPIDHandler,
-    TxnOffsetCommitHandler,
-)
+from aiokafka.producer._handlers import BaseHandler
 from aiokafka.producer._lanes import Lanes
 from aiokafka.producer._produce_handler import SendProduceReqHandler
 from aiokafka.producer.transaction_manager import TransactionManager
@@ -42,6 +35,14 @@ from aiokafka.structs import TopicPartition
 
 if TYPE_CHECKING:
     from aiokafka.client import AIOKafkaClient
+    from aiokafka.producer._txn_handlers import (
+        BACKOFF_OVERRIDE,
+        AddOffsetsToTxnHandler,
+        AddPartitionsToTxnHandler,
+        EndTxnHandler,
+        InitPIDHandler,
+        TxnOffsetCommitHandler,
+    )
     from aiokafka.producer.message_accumulator import MessageAccumulator, MessageBatch
 
 __all__ = [
@@ -55,6 +56,22 @@ __all__ = [
     "Sender",
     "TxnOffsetCommitHandler",
 ]
+
+if not TYPE_CHECKING:
+    __getattr__ = on_demand(
+        __name__,
+        dict.fromkeys(
+            (
+                "BACKOFF_OVERRIDE",
+                "AddOffsetsToTxnHandler",
+                "AddPartitionsToTxnHandler",
+                "EndTxnHandler",
+                "InitPIDHandler",
+                "TxnOffsetCommitHandler",
+            ),
+            "aiokafka.producer._txn_handlers",
+        ),
+    )
 
 log = logging.getLogger(__name__)
 

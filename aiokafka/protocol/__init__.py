@@ -5,21 +5,31 @@ Pure: no sockets, no clock, no tasks, no futures.
 
 from __future__ import annotations
 
-import importlib
-from types import ModuleType
 from typing import TYPE_CHECKING
+
+from aiokafka._on_demand import on_demand, submodules
 
 # Reachable as attributes after a plain ``import aiokafka``, but loaded on first use: most
 # programs never need them, and every program pays for what is imported.
-_ON_DEMAND = frozenset({"admin", "commit", "consumer_group", "fetch", "group", "offset"})
+_ON_DEMAND = (
+    "abstract",
+    "admin",
+    "api",
+    "commit",
+    "consumer_group",
+    "coordination",
+    "fetch",
+    "group",
+    "metadata",
+    "offset",
+    "produce",
+    "struct",
+    "transaction",
+    "types",
+)
 
 if not TYPE_CHECKING:  # to a type checker this would make every attribute exist
-
-    def __getattr__(name: str) -> ModuleType:
-        if name in _ON_DEMAND:
-            return importlib.import_module(f"{__name__}.{name}")
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-
+    __getattr__ = on_demand(__name__, submodules(__name__, *_ON_DEMAND))
 
 #: Names of the APIs by key, as in the protocol documentation.
 API_KEYS: dict[int, str] = {

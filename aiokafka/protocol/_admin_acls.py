@@ -5,9 +5,9 @@ Page: https://kafka.apache.org/protocol#The_Messages_DescribeAcls
 
 from __future__ import annotations
 
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
-from ._declare import Api, Field
+from ._declare import Api, Field, version_classes
 from .api import Request, RequestStruct
 
 _MODULE = "aiokafka.protocol.admin"
@@ -52,18 +52,19 @@ _DESCRIBE_ACLS = Api(
     ),
 )
 
-(
-    DescribeAclsRequest_v0,
-    DescribeAclsRequest_v1,
-    DescribeAclsRequest_v2,
-    DescribeAclsRequest_v3,
-) = _DESCRIBE_ACLS.requests
-(
-    DescribeAclsResponse_v0,
-    DescribeAclsResponse_v1,
-    DescribeAclsResponse_v2,
-    DescribeAclsResponse_v3,
-) = _DESCRIBE_ACLS.responses
+if TYPE_CHECKING:
+    (
+        DescribeAclsRequest_v0,
+        DescribeAclsRequest_v1,
+        DescribeAclsRequest_v2,
+        DescribeAclsRequest_v3,
+    ) = _DESCRIBE_ACLS.requests
+    (
+        DescribeAclsResponse_v0,
+        DescribeAclsResponse_v1,
+        DescribeAclsResponse_v2,
+        DescribeAclsResponse_v3,
+    ) = _DESCRIBE_ACLS.responses
 DescribeAclsRequestStruct: TypeAlias = RequestStruct
 
 _CREATE_ACLS = Api(
@@ -79,18 +80,19 @@ _CREATE_ACLS = Api(
     ),
 )
 
-(
-    CreateAclsRequest_v0,
-    CreateAclsRequest_v1,
-    CreateAclsRequest_v2,
-    CreateAclsRequest_v3,
-) = _CREATE_ACLS.requests
-(
-    CreateAclsResponse_v0,
-    CreateAclsResponse_v1,
-    CreateAclsResponse_v2,
-    CreateAclsResponse_v3,
-) = _CREATE_ACLS.responses
+if TYPE_CHECKING:
+    (
+        CreateAclsRequest_v0,
+        CreateAclsRequest_v1,
+        CreateAclsRequest_v2,
+        CreateAclsRequest_v3,
+    ) = _CREATE_ACLS.requests
+    (
+        CreateAclsResponse_v0,
+        CreateAclsResponse_v1,
+        CreateAclsResponse_v2,
+        CreateAclsResponse_v3,
+    ) = _CREATE_ACLS.responses
 CreateAclsRequestStruct: TypeAlias = RequestStruct
 
 _DELETE_ACLS = Api(
@@ -109,22 +111,23 @@ _DELETE_ACLS = Api(
     ),
 )
 
-(
-    DeleteAclsRequest_v0,
-    DeleteAclsRequest_v1,
-    DeleteAclsRequest_v2,
-    DeleteAclsRequest_v3,
-) = _DELETE_ACLS.requests
-(
-    DeleteAclsResponse_v0,
-    DeleteAclsResponse_v1,
-    DeleteAclsResponse_v2,
-    DeleteAclsResponse_v3,
-) = _DELETE_ACLS.responses
+if TYPE_CHECKING:
+    (
+        DeleteAclsRequest_v0,
+        DeleteAclsRequest_v1,
+        DeleteAclsRequest_v2,
+        DeleteAclsRequest_v3,
+    ) = _DELETE_ACLS.requests
+    (
+        DeleteAclsResponse_v0,
+        DeleteAclsResponse_v1,
+        DeleteAclsResponse_v2,
+        DeleteAclsResponse_v3,
+    ) = _DELETE_ACLS.responses
 DeleteAclsRequestStruct: TypeAlias = RequestStruct
 
 
-class _AclRequest(Request[RequestStruct], structs=_DESCRIBE_ACLS.requests):
+class _AclRequest(Request[RequestStruct], api=_DESCRIBE_ACLS):
     """What the three builders share: one entry, or one filter of entries."""
 
     def __init__(
@@ -158,7 +161,7 @@ class _AclRequest(Request[RequestStruct], structs=_DESCRIBE_ACLS.requests):
         return request_struct_class([self._row(request_struct_class)])
 
 
-class DescribeAclsRequest(_AclRequest, structs=_DESCRIBE_ACLS.requests):
+class DescribeAclsRequest(_AclRequest, api=_DESCRIBE_ACLS):
     """List the entries that match; None matches everything."""
 
     API_KEY = 29
@@ -167,13 +170,17 @@ class DescribeAclsRequest(_AclRequest, structs=_DESCRIBE_ACLS.requests):
         return request_struct_class(*self._row(request_struct_class))
 
 
-class CreateAclsRequest(_AclRequest, structs=_CREATE_ACLS.requests):
+class CreateAclsRequest(_AclRequest, api=_CREATE_ACLS):
     """Create one entry."""
 
     API_KEY = 30
 
 
-class DeleteAclsRequest(_AclRequest, structs=_DELETE_ACLS.requests):
+class DeleteAclsRequest(_AclRequest, api=_DELETE_ACLS):
     """Delete the entries that match; None matches everything."""
 
     API_KEY = 31
+
+
+if not TYPE_CHECKING:
+    __getattr__ = version_classes(__name__, _DESCRIBE_ACLS, _CREATE_ACLS, _DELETE_ACLS)

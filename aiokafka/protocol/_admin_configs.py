@@ -6,9 +6,9 @@ Page: https://kafka.apache.org/protocol#The_Messages_DescribeConfigs
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
-from ._declare import Api, Field
+from ._declare import Api, Field, version_classes
 from .api import Request, RequestStruct
 
 _MODULE = "aiokafka.protocol.admin"
@@ -50,16 +50,19 @@ _ALTER_CONFIGS = Api(
     ),
 )
 
-AlterConfigsRequest_v0, AlterConfigsRequest_v1, AlterConfigsRequest_v2 = _ALTER_CONFIGS.requests
-(
-    AlterConfigsResponse_v0,
-    AlterConfigsResponse_v1,
-    AlterConfigsResponse_v2,
-) = _ALTER_CONFIGS.responses
+if TYPE_CHECKING:
+    AlterConfigsRequest_v0, AlterConfigsRequest_v1, AlterConfigsRequest_v2 = (
+        _ALTER_CONFIGS.requests
+    )
+    (
+        AlterConfigsResponse_v0,
+        AlterConfigsResponse_v1,
+        AlterConfigsResponse_v2,
+    ) = _ALTER_CONFIGS.responses
 AlterConfigsRequestStruct: TypeAlias = RequestStruct
 
 
-class AlterConfigsRequest(Request[RequestStruct], structs=_ALTER_CONFIGS.requests):
+class AlterConfigsRequest(Request[RequestStruct], api=_ALTER_CONFIGS):
     """Replace the configuration of resources.
 
     Parameters:
@@ -131,24 +134,25 @@ _DESCRIBE_CONFIGS = Api(
     ),
 )
 
-(
-    DescribeConfigsRequest_v0,
-    DescribeConfigsRequest_v1,
-    DescribeConfigsRequest_v2,
-    DescribeConfigsRequest_v3,
-    DescribeConfigsRequest_v4,
-) = _DESCRIBE_CONFIGS.requests
-(
-    DescribeConfigsResponse_v0,
-    DescribeConfigsResponse_v1,
-    DescribeConfigsResponse_v2,
-    DescribeConfigsResponse_v3,
-    DescribeConfigsResponse_v4,
-) = _DESCRIBE_CONFIGS.responses
+if TYPE_CHECKING:
+    (
+        DescribeConfigsRequest_v0,
+        DescribeConfigsRequest_v1,
+        DescribeConfigsRequest_v2,
+        DescribeConfigsRequest_v3,
+        DescribeConfigsRequest_v4,
+    ) = _DESCRIBE_CONFIGS.requests
+    (
+        DescribeConfigsResponse_v0,
+        DescribeConfigsResponse_v1,
+        DescribeConfigsResponse_v2,
+        DescribeConfigsResponse_v3,
+        DescribeConfigsResponse_v4,
+    ) = _DESCRIBE_CONFIGS.responses
 DescribeConfigsRequestStruct: TypeAlias = RequestStruct
 
 
-class DescribeConfigsRequest(Request[RequestStruct], structs=_DESCRIBE_CONFIGS.requests):
+class DescribeConfigsRequest(Request[RequestStruct], api=_DESCRIBE_CONFIGS):
     """Read the configuration of resources.
 
     Parameters:
@@ -211,17 +215,18 @@ _DESCRIBE_CLIENT_QUOTAS = Api(
     ),
 )
 
-DescribeClientQuotasRequest_v0, DescribeClientQuotasRequest_v1 = _DESCRIBE_CLIENT_QUOTAS.requests
-(
-    DescribeClientQuotasResponse_v0,
-    DescribeClientQuotasResponse_v1,
-) = _DESCRIBE_CLIENT_QUOTAS.responses
+if TYPE_CHECKING:
+    DescribeClientQuotasRequest_v0, DescribeClientQuotasRequest_v1 = (
+        _DESCRIBE_CLIENT_QUOTAS.requests
+    )
+    (
+        DescribeClientQuotasResponse_v0,
+        DescribeClientQuotasResponse_v1,
+    ) = _DESCRIBE_CLIENT_QUOTAS.responses
 DescribeClientQuotasRequestStruct: TypeAlias = RequestStruct
 
 
-class DescribeClientQuotasRequest(
-    Request[RequestStruct], structs=_DESCRIBE_CLIENT_QUOTAS.requests
-):
+class DescribeClientQuotasRequest(Request[RequestStruct], api=_DESCRIBE_CLIENT_QUOTAS):
     """List quotas (KIP-546).
 
     Parameters:
@@ -237,3 +242,9 @@ class DescribeClientQuotasRequest(
 
     def build(self, request_struct_class: type[RequestStruct]) -> RequestStruct:
         return request_struct_class(self._components, self._strict)
+
+
+if not TYPE_CHECKING:
+    __getattr__ = version_classes(
+        __name__, _ALTER_CONFIGS, _DESCRIBE_CONFIGS, _DESCRIBE_CLIENT_QUOTAS
+    )

@@ -6,11 +6,11 @@ https://kafka.apache.org/protocol#sasl_handshake (KIP-152, KIP-368)
 
 from __future__ import annotations
 
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 from aiokafka._version import __version__
 
-from ._declare import Api, Field
+from ._declare import Api, Field, version_classes
 from .api import Request, RequestStruct, Response, throttle_time_ms
 
 _MODULE = "aiokafka.protocol.admin"
@@ -54,24 +54,25 @@ _API_VERSIONS = Api(
     ),
 )
 
-(
-    ApiVersionRequest_v0,
-    ApiVersionRequest_v1,
-    ApiVersionRequest_v2,
-    ApiVersionRequest_v3,
-    ApiVersionRequest_v4,
-) = _API_VERSIONS.requests
-(
-    ApiVersionResponse_v0,
-    ApiVersionResponse_v1,
-    ApiVersionResponse_v2,
-    ApiVersionResponse_v3,
-    ApiVersionResponse_v4,
-) = _API_VERSIONS.responses
+if TYPE_CHECKING:
+    (
+        ApiVersionRequest_v0,
+        ApiVersionRequest_v1,
+        ApiVersionRequest_v2,
+        ApiVersionRequest_v3,
+        ApiVersionRequest_v4,
+    ) = _API_VERSIONS.requests
+    (
+        ApiVersionResponse_v0,
+        ApiVersionResponse_v1,
+        ApiVersionResponse_v2,
+        ApiVersionResponse_v3,
+        ApiVersionResponse_v4,
+    ) = _API_VERSIONS.responses
 ApiVersionRequestStruct: TypeAlias = RequestStruct
 
 
-class ApiVersionRequest(Request[RequestStruct], structs=_API_VERSIONS.requests):
+class ApiVersionRequest(Request[RequestStruct], api=_API_VERSIONS):
     """Ask which APIs the broker speaks, in which versions.
 
     Parameters:
@@ -120,12 +121,13 @@ _SASL_HANDSHAKE = Api(
     response=(Field("error_code", "int16"), Field("enabled_mechanisms", "[]string")),
 )
 
-SaslHandShakeRequest_v0, SaslHandShakeRequest_v1 = _SASL_HANDSHAKE.requests
-SaslHandShakeResponse_v0, SaslHandShakeResponse_v1 = _SASL_HANDSHAKE.responses
+if TYPE_CHECKING:
+    SaslHandShakeRequest_v0, SaslHandShakeRequest_v1 = _SASL_HANDSHAKE.requests
+    SaslHandShakeResponse_v0, SaslHandShakeResponse_v1 = _SASL_HANDSHAKE.responses
 SaslHandShakeRequestStruct: TypeAlias = RequestStruct
 
 
-class SaslHandShakeRequest(Request[RequestStruct], structs=_SASL_HANDSHAKE.requests):
+class SaslHandShakeRequest(Request[RequestStruct], api=_SASL_HANDSHAKE):
     """Announce the SASL mechanism.
 
     Version 1 means that the tokens follow in SaslAuthenticate requests, version 0 that they are
@@ -156,20 +158,21 @@ _SASL_AUTHENTICATE = Api(
     ),
 )
 
-(
-    SaslAuthenticateRequest_v0,
-    SaslAuthenticateRequest_v1,
-    SaslAuthenticateRequest_v2,
-) = _SASL_AUTHENTICATE.requests
-(
-    SaslAuthenticateResponse_v0,
-    SaslAuthenticateResponse_v1,
-    SaslAuthenticateResponse_v2,
-) = _SASL_AUTHENTICATE.responses
+if TYPE_CHECKING:
+    (
+        SaslAuthenticateRequest_v0,
+        SaslAuthenticateRequest_v1,
+        SaslAuthenticateRequest_v2,
+    ) = _SASL_AUTHENTICATE.requests
+    (
+        SaslAuthenticateResponse_v0,
+        SaslAuthenticateResponse_v1,
+        SaslAuthenticateResponse_v2,
+    ) = _SASL_AUTHENTICATE.responses
 SaslAuthenticateRequestStruct: TypeAlias = RequestStruct
 
 
-class SaslAuthenticateRequest(Request[RequestStruct], structs=_SASL_AUTHENTICATE.requests):
+class SaslAuthenticateRequest(Request[RequestStruct], api=_SASL_AUTHENTICATE):
     """One token of a SASL exchange; its ``repr`` never shows the token."""
 
     API_KEY = 36
@@ -179,3 +182,7 @@ class SaslAuthenticateRequest(Request[RequestStruct], structs=_SASL_AUTHENTICATE
 
     def build(self, request_struct_class: type[RequestStruct]) -> RequestStruct:
         return request_struct_class(self._payload)
+
+
+if not TYPE_CHECKING:
+    __getattr__ = version_classes(__name__, _API_VERSIONS, _SASL_HANDSHAKE, _SASL_AUTHENTICATE)

@@ -6,9 +6,9 @@ Page: https://kafka.apache.org/protocol#The_Messages_DescribeGroups
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
-from ._declare import Api, Field
+from ._declare import Api, Field, version_classes
 from .api import Request, RequestStruct
 
 _MODULE = "aiokafka.protocol.admin"
@@ -38,26 +38,27 @@ _LIST_GROUPS = Api(
     ),
 )
 
-(
-    ListGroupsRequest_v0,
-    ListGroupsRequest_v1,
-    ListGroupsRequest_v2,
-    ListGroupsRequest_v3,
-    ListGroupsRequest_v4,
-    ListGroupsRequest_v5,
-) = _LIST_GROUPS.requests
-(
-    ListGroupsResponse_v0,
-    ListGroupsResponse_v1,
-    ListGroupsResponse_v2,
-    ListGroupsResponse_v3,
-    ListGroupsResponse_v4,
-    ListGroupsResponse_v5,
-) = _LIST_GROUPS.responses
+if TYPE_CHECKING:
+    (
+        ListGroupsRequest_v0,
+        ListGroupsRequest_v1,
+        ListGroupsRequest_v2,
+        ListGroupsRequest_v3,
+        ListGroupsRequest_v4,
+        ListGroupsRequest_v5,
+    ) = _LIST_GROUPS.requests
+    (
+        ListGroupsResponse_v0,
+        ListGroupsResponse_v1,
+        ListGroupsResponse_v2,
+        ListGroupsResponse_v3,
+        ListGroupsResponse_v4,
+        ListGroupsResponse_v5,
+    ) = _LIST_GROUPS.responses
 ListGroupsRequestStruct: TypeAlias = RequestStruct
 
 
-class ListGroupsRequest(Request[RequestStruct], structs=_LIST_GROUPS.requests):
+class ListGroupsRequest(Request[RequestStruct], api=_LIST_GROUPS):
     """List the groups a broker coordinates."""
 
     API_KEY = 16
@@ -105,28 +106,29 @@ _DESCRIBE_GROUPS = Api(
     ),
 )
 
-(
-    DescribeGroupsRequest_v0,
-    DescribeGroupsRequest_v1,
-    DescribeGroupsRequest_v2,
-    DescribeGroupsRequest_v3,
-    DescribeGroupsRequest_v4,
-    DescribeGroupsRequest_v5,
-    DescribeGroupsRequest_v6,
-) = _DESCRIBE_GROUPS.requests
-(
-    DescribeGroupsResponse_v0,
-    DescribeGroupsResponse_v1,
-    DescribeGroupsResponse_v2,
-    DescribeGroupsResponse_v3,
-    DescribeGroupsResponse_v4,
-    DescribeGroupsResponse_v5,
-    DescribeGroupsResponse_v6,
-) = _DESCRIBE_GROUPS.responses
+if TYPE_CHECKING:
+    (
+        DescribeGroupsRequest_v0,
+        DescribeGroupsRequest_v1,
+        DescribeGroupsRequest_v2,
+        DescribeGroupsRequest_v3,
+        DescribeGroupsRequest_v4,
+        DescribeGroupsRequest_v5,
+        DescribeGroupsRequest_v6,
+    ) = _DESCRIBE_GROUPS.requests
+    (
+        DescribeGroupsResponse_v0,
+        DescribeGroupsResponse_v1,
+        DescribeGroupsResponse_v2,
+        DescribeGroupsResponse_v3,
+        DescribeGroupsResponse_v4,
+        DescribeGroupsResponse_v5,
+        DescribeGroupsResponse_v6,
+    ) = _DESCRIBE_GROUPS.responses
 DescribeGroupsRequestStruct: TypeAlias = RequestStruct
 
 
-class DescribeGroupsRequest(Request[RequestStruct], structs=_DESCRIBE_GROUPS.requests):
+class DescribeGroupsRequest(Request[RequestStruct], api=_DESCRIBE_GROUPS):
     """Describe groups and their members.
 
     Parameters:
@@ -161,16 +163,19 @@ _DELETE_GROUPS = Api(
     ),
 )
 
-DeleteGroupsRequest_v0, DeleteGroupsRequest_v1, DeleteGroupsRequest_v2 = _DELETE_GROUPS.requests
-(
-    DeleteGroupsResponse_v0,
-    DeleteGroupsResponse_v1,
-    DeleteGroupsResponse_v2,
-) = _DELETE_GROUPS.responses
+if TYPE_CHECKING:
+    DeleteGroupsRequest_v0, DeleteGroupsRequest_v1, DeleteGroupsRequest_v2 = (
+        _DELETE_GROUPS.requests
+    )
+    (
+        DeleteGroupsResponse_v0,
+        DeleteGroupsResponse_v1,
+        DeleteGroupsResponse_v2,
+    ) = _DELETE_GROUPS.responses
 DeleteGroupsRequestStruct: TypeAlias = RequestStruct
 
 
-class DeleteGroupsRequest(Request[RequestStruct], structs=_DELETE_GROUPS.requests):
+class DeleteGroupsRequest(Request[RequestStruct], api=_DELETE_GROUPS):
     """Delete groups that have no members."""
 
     API_KEY = 42
@@ -180,3 +185,7 @@ class DeleteGroupsRequest(Request[RequestStruct], structs=_DELETE_GROUPS.request
 
     def build(self, request_struct_class: type[RequestStruct]) -> RequestStruct:
         return request_struct_class(self._group_names)
+
+
+if not TYPE_CHECKING:
+    __getattr__ = version_classes(__name__, _LIST_GROUPS, _DESCRIBE_GROUPS, _DELETE_GROUPS)

@@ -8,9 +8,9 @@ Page: https://kafka.apache.org/protocol#The_Messages_AlterPartitionReassignments
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
-from ._declare import Api, Field
+from ._declare import Api, Field, version_classes
 from .api import Request, RequestStruct
 
 _MODULE = "aiokafka.protocol.admin"
@@ -64,12 +64,13 @@ _ALTER = Api(
     ),
 )
 
-(AlterPartitionReassignmentsRequest_v0,) = _ALTER.requests
-(AlterPartitionReassignmentsResponse_v0,) = _ALTER.responses
+if TYPE_CHECKING:
+    (AlterPartitionReassignmentsRequest_v0,) = _ALTER.requests
+    (AlterPartitionReassignmentsResponse_v0,) = _ALTER.responses
 AlterPartitionReassignmentsRequestStruct: TypeAlias = RequestStruct
 
 
-class AlterPartitionReassignmentsRequest(Request[RequestStruct], structs=_ALTER.requests):
+class AlterPartitionReassignmentsRequest(Request[RequestStruct], api=_ALTER):
     """Assign replicas to partitions, or cancel a reassignment.
 
     Parameters:
@@ -135,12 +136,13 @@ _LIST = Api(
     ),
 )
 
-(ListPartitionReassignmentsRequest_v0,) = _LIST.requests
-(ListPartitionReassignmentsResponse_v0,) = _LIST.responses
+if TYPE_CHECKING:
+    (ListPartitionReassignmentsRequest_v0,) = _LIST.requests
+    (ListPartitionReassignmentsResponse_v0,) = _LIST.responses
 ListPartitionReassignmentsRequestStruct: TypeAlias = RequestStruct
 
 
-class ListPartitionReassignmentsRequest(Request[RequestStruct], structs=_LIST.requests):
+class ListPartitionReassignmentsRequest(Request[RequestStruct], api=_LIST):
     """List the reassignments that are going on.
 
     Parameters:
@@ -160,3 +162,7 @@ class ListPartitionReassignmentsRequest(Request[RequestStruct], structs=_LIST.re
 
     def build(self, request_struct_class: type[RequestStruct]) -> RequestStruct:
         return request_struct_class(self._timeout_ms, self._topics, self._tags)
+
+
+if not TYPE_CHECKING:
+    __getattr__ = version_classes(__name__, _ALTER, _LIST)

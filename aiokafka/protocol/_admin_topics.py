@@ -6,9 +6,9 @@ Page: https://kafka.apache.org/protocol#The_Messages_CreateTopics
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
-from ._declare import Api, Field
+from ._declare import Api, Field, version_classes
 from .api import Request, RequestStruct
 
 _MODULE = "aiokafka.protocol.admin"
@@ -71,30 +71,31 @@ _CREATE_TOPICS = Api(
     ),
 )
 
-(
-    CreateTopicsRequest_v0,
-    CreateTopicsRequest_v1,
-    CreateTopicsRequest_v2,
-    CreateTopicsRequest_v3,
-    CreateTopicsRequest_v4,
-    CreateTopicsRequest_v5,
-    CreateTopicsRequest_v6,
-    CreateTopicsRequest_v7,
-) = _CREATE_TOPICS.requests
-(
-    CreateTopicsResponse_v0,
-    CreateTopicsResponse_v1,
-    CreateTopicsResponse_v2,
-    CreateTopicsResponse_v3,
-    CreateTopicsResponse_v4,
-    CreateTopicsResponse_v5,
-    CreateTopicsResponse_v6,
-    CreateTopicsResponse_v7,
-) = _CREATE_TOPICS.responses
+if TYPE_CHECKING:
+    (
+        CreateTopicsRequest_v0,
+        CreateTopicsRequest_v1,
+        CreateTopicsRequest_v2,
+        CreateTopicsRequest_v3,
+        CreateTopicsRequest_v4,
+        CreateTopicsRequest_v5,
+        CreateTopicsRequest_v6,
+        CreateTopicsRequest_v7,
+    ) = _CREATE_TOPICS.requests
+    (
+        CreateTopicsResponse_v0,
+        CreateTopicsResponse_v1,
+        CreateTopicsResponse_v2,
+        CreateTopicsResponse_v3,
+        CreateTopicsResponse_v4,
+        CreateTopicsResponse_v5,
+        CreateTopicsResponse_v6,
+        CreateTopicsResponse_v7,
+    ) = _CREATE_TOPICS.responses
 CreateTopicsRequestStruct: TypeAlias = RequestStruct
 
 
-class CreateTopicsRequest(Request[RequestStruct], structs=_CREATE_TOPICS.requests):
+class CreateTopicsRequest(Request[RequestStruct], api=_CREATE_TOPICS):
     """Create topics.
 
     Parameters:
@@ -152,28 +153,29 @@ _DELETE_TOPICS = Api(
     ),
 )
 
-(
-    DeleteTopicsRequest_v0,
-    DeleteTopicsRequest_v1,
-    DeleteTopicsRequest_v2,
-    DeleteTopicsRequest_v3,
-    DeleteTopicsRequest_v4,
-    DeleteTopicsRequest_v5,
-    DeleteTopicsRequest_v6,
-) = _DELETE_TOPICS.requests
-(
-    DeleteTopicsResponse_v0,
-    DeleteTopicsResponse_v1,
-    DeleteTopicsResponse_v2,
-    DeleteTopicsResponse_v3,
-    DeleteTopicsResponse_v4,
-    DeleteTopicsResponse_v5,
-    DeleteTopicsResponse_v6,
-) = _DELETE_TOPICS.responses
+if TYPE_CHECKING:
+    (
+        DeleteTopicsRequest_v0,
+        DeleteTopicsRequest_v1,
+        DeleteTopicsRequest_v2,
+        DeleteTopicsRequest_v3,
+        DeleteTopicsRequest_v4,
+        DeleteTopicsRequest_v5,
+        DeleteTopicsRequest_v6,
+    ) = _DELETE_TOPICS.requests
+    (
+        DeleteTopicsResponse_v0,
+        DeleteTopicsResponse_v1,
+        DeleteTopicsResponse_v2,
+        DeleteTopicsResponse_v3,
+        DeleteTopicsResponse_v4,
+        DeleteTopicsResponse_v5,
+        DeleteTopicsResponse_v6,
+    ) = _DELETE_TOPICS.responses
 DeleteTopicsRequestStruct: TypeAlias = RequestStruct
 
 
-class DeleteTopicsRequest(Request[RequestStruct], structs=_DELETE_TOPICS.requests):
+class DeleteTopicsRequest(Request[RequestStruct], api=_DELETE_TOPICS):
     """Delete topics by name.
 
     Parameters:
@@ -233,22 +235,23 @@ _CREATE_PARTITIONS = Api(
     ),
 )
 
-(
-    CreatePartitionsRequest_v0,
-    CreatePartitionsRequest_v1,
-    CreatePartitionsRequest_v2,
-    CreatePartitionsRequest_v3,
-) = _CREATE_PARTITIONS.requests
-(
-    CreatePartitionsResponse_v0,
-    CreatePartitionsResponse_v1,
-    CreatePartitionsResponse_v2,
-    CreatePartitionsResponse_v3,
-) = _CREATE_PARTITIONS.responses
+if TYPE_CHECKING:
+    (
+        CreatePartitionsRequest_v0,
+        CreatePartitionsRequest_v1,
+        CreatePartitionsRequest_v2,
+        CreatePartitionsRequest_v3,
+    ) = _CREATE_PARTITIONS.requests
+    (
+        CreatePartitionsResponse_v0,
+        CreatePartitionsResponse_v1,
+        CreatePartitionsResponse_v2,
+        CreatePartitionsResponse_v3,
+    ) = _CREATE_PARTITIONS.responses
 CreatePartitionsRequestStruct: TypeAlias = RequestStruct
 
 
-class CreatePartitionsRequest(Request[RequestStruct], structs=_CREATE_PARTITIONS.requests):
+class CreatePartitionsRequest(Request[RequestStruct], api=_CREATE_PARTITIONS):
     """Add partitions to topics.
 
     Parameters:
@@ -322,20 +325,21 @@ _DELETE_RECORDS = Api(
     ),
 )
 
-(
-    DeleteRecordsRequest_v0,
-    DeleteRecordsRequest_v1,
-    DeleteRecordsRequest_v2,
-) = _DELETE_RECORDS.requests
-(
-    DeleteRecordsResponse_v0,
-    DeleteRecordsResponse_v1,
-    DeleteRecordsResponse_v2,
-) = _DELETE_RECORDS.responses
+if TYPE_CHECKING:
+    (
+        DeleteRecordsRequest_v0,
+        DeleteRecordsRequest_v1,
+        DeleteRecordsRequest_v2,
+    ) = _DELETE_RECORDS.requests
+    (
+        DeleteRecordsResponse_v0,
+        DeleteRecordsResponse_v1,
+        DeleteRecordsResponse_v2,
+    ) = _DELETE_RECORDS.responses
 DeleteRecordsRequestStruct: TypeAlias = RequestStruct
 
 
-class DeleteRecordsRequest(Request[RequestStruct], structs=_DELETE_RECORDS.requests):
+class DeleteRecordsRequest(Request[RequestStruct], api=_DELETE_RECORDS):
     """Delete the records before an offset.
 
     Parameters:
@@ -368,3 +372,9 @@ class DeleteRecordsRequest(Request[RequestStruct], structs=_DELETE_RECORDS.reque
         if flexible:
             return request_struct_class(topics, self._timeout_ms, self._tags or {})
         return request_struct_class(topics, self._timeout_ms)
+
+
+if not TYPE_CHECKING:
+    __getattr__ = version_classes(
+        __name__, _CREATE_TOPICS, _DELETE_TOPICS, _CREATE_PARTITIONS, _DELETE_RECORDS
+    )

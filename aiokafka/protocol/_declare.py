@@ -6,14 +6,17 @@ records``, ``[]int32`` for an array of them, ``secret`` for bytes that must not 
 of fields is an array of rows, a tuple of fields a structure in place.  From the first flexible
 version on, lengths become varints and every row ends with a section of tagged fields (KIP-482).
 
-Owns the interned schemas: versions with equal layouts share one :class:`Schema` object.  Schemas
-are built when first looked at and compiled when first used, so that importing stays cheap.
+Owns the interned schemas: versions with equal layouts share one :class:`Schema` object.  Classes
+are made and schemas built when first looked at, and compiled when first used, so that importing
+stays cheap: a program uses one or two versions of an API.
 """
 
 from __future__ import annotations
 
+import sys
 from abc import ABCMeta
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import cached_property
 from typing import Any, ClassVar, Union, cast
 
 from . import _shape
@@ -204,22 +207,31 @@ class Api:
     ) -> None:
         self.name = name
         self.key = key
+        self.versions = versions
         self.flexible = _EVER if flexible is None else flexible
         self.request_fields = request
         self.response_fields = response
-        requests, responses = _Layouts(request, self.flexible), _Layouts(response, self.flexible)
-        #: The response classes, oldest first.
-        self.responses = tuple(self._response(version, responses, module) for version in versions)
-        #: The request classes, oldest first.
-        self.requests = tuple(
-            self._request(version, requests, response_class, module)
-            for version, response_class in zip(versions, self.responses, strict=True)
-        )
+        self.module = module
         self.declared.append(self)
 
-    def _response(self, version: int, layouts: _Layouts, module: str) -> type[Response]:
+    @cached_property
+    def responses(self) -> tuple[type[Response], ...]:
+        """The response classes, oldest first."""
+        layouts = _Layouts(self.response_fields, self.flexible)
+        return tuple(self._response(version, layouts) for version in self.versions)
+
+    @cached_property
+    def requests(self) -> tuple[type[RequestStruct], ...]:
+        """The request classes, oldest first."""
+        layouts = _Layouts(self.request_fields, self.flexible)
+        return tuple(
+            self._request(version, layouts, response_class)
+            for version, response_class in zip(self.versions, self.responses, strict=True)
+        )
+
+    def _response(self, version: int, layouts: _Layouts) -> type[Response]:
         namespace = {
-            "__module__": module,
+            "__module__": self.module,
             "__doc__": f"Response of {self.name}, version {version}.",
             "API_KEY": self.key,
             "API_VERSION": version,
@@ -229,10 +241,10 @@ class Api:
         return cast("type[Response]", made)
 
     def _request(
-        self, version: int, layouts: _Layouts, response: type[Response], module: str
+        self, version: int, layouts: _Layouts, response: type[Response]
     ) -> type[RequestStruct]:
         namespace = {
-            "__module__": module,
+            "__module__": self.module,
             "__doc__": f"Request of {self.name}, version {version}.",
             "API_KEY": self.key,
             "API_VERSION": version,
@@ -241,3 +253,19 @@ class Api:
             "SCHEMA": _LazySchema(layouts, version),
         }
         return type(f"{self.name}Request_v{version}", (RequestStruct,), namespace)
+
+
+def version_classes(module: str, *apis: Api) -> Callable[[str], Any]:
+    """The ``__getattr__`` of a module that declares *apis*: their classes by name (PEP 562)."""
+
+    def __getattr__(name: str) -> Any:
+        for api in apis:
+            if name.startswith(api.name):
+                for made in (*api.requests, *api.responses):
+                    if made.__name__ == name:
+                        # The next look-up does not come here.
+                        setattr(sys.modules[module], name, made)
+                        return made
+        raise AttributeError(f"module {module!r} has no attribute {name!r}")
+
+    return __getattr__

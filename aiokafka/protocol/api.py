@@ -12,7 +12,7 @@ from __future__ import annotations
 import abc
 import struct as _struct
 from collections.abc import Mapping
-from typing import Any, ClassVar, Generic, TypeVar, get_args, get_origin
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar, get_args, get_origin
 
 from aiokafka.errors import IncompatibleBrokerVersion
 
@@ -20,6 +20,9 @@ from . import _runtime
 from ._versions import usable
 from .struct import Source, Struct
 from .types import Int16, Int32, Schema, String, TaggedFields
+
+if TYPE_CHECKING:
+    from ._declare import Api
 
 _API_VERSIONS_KEY = 18
 _NO_LIMIT = 32767
@@ -171,6 +174,23 @@ class RequestStruct(Struct):
         return correlation_id, self.RESPONSE_TYPE.decode_from(frame, start)[0]
 
 
+class _LazyClasses:
+    """Class attribute that becomes the struct classes when it is first looked at."""
+
+    __slots__ = ("_api", "_oldest")
+
+    def __init__(self, api: Api, oldest: int) -> None:
+        self._api = api
+        self._oldest = oldest
+
+    def __get__(self, instance: object, owner: type) -> tuple[type[RequestStruct], ...]:
+        classes = self._api.requests[self._oldest :]
+        for cls in owner.__mro__:
+            if cls.__dict__.get("_CLASSES") is self:
+                cls._CLASSES = classes  # type: ignore[attr-defined]
+        return classes
+
+
 StructT = TypeVar("StructT", bound=RequestStruct)
 
 
@@ -178,7 +198,8 @@ class Request(abc.ABC, Generic[StructT]):
     """What a caller wants to ask, before the version is known.
 
     ``class MetadataRequest(Request[MetadataRequest_v0 | MetadataRequest_v1])`` names the versions
-    it may be built in, oldest first; so does the class keyword ``structs``.
+    it may be built in, oldest first; so does the class keyword ``structs``.  The keyword ``api``
+    names all versions of a declared API, beginning with number ``oldest``.
     """
 
     API_KEY: ClassVar[int]
@@ -187,9 +208,16 @@ class Request(abc.ABC, Generic[StructT]):
     _CLASSES: ClassVar[tuple[type[RequestStruct], ...]] = ()
 
     def __init_subclass__(
-        cls, structs: tuple[type[RequestStruct], ...] | None = None, **kwargs: Any
+        cls,
+        structs: tuple[type[RequestStruct], ...] | None = None,
+        api: Api | None = None,
+        oldest: int = 0,
+        **kwargs: Any,
     ) -> None:
         super().__init_subclass__(**kwargs)
+        if api is not None:
+            cls._CLASSES = _LazyClasses(api, oldest)  # type: ignore[assignment]
+            return
         if structs is None:
             if Request not in cls.__bases__:
                 if not any(issubclass(base, Request) for base in cls.__bases__):

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
-from ._declare import Api, Field
+from ._declare import Api, Field, version_classes
 from ._rows import all_have_ids, commit_rows, topic_name, with_topic_ids
 from .api import Request, RequestStruct, Response
 
@@ -58,32 +58,33 @@ _OFFSET_COMMIT = Api(
     ),
 )
 
-(
-    OffsetCommitRequest_v0,
-    OffsetCommitRequest_v1,
-    OffsetCommitRequest_v2,
-    OffsetCommitRequest_v3,
-    OffsetCommitRequest_v4,
-    OffsetCommitRequest_v5,
-    OffsetCommitRequest_v6,
-    OffsetCommitRequest_v7,
-    OffsetCommitRequest_v8,
-    OffsetCommitRequest_v9,
-    OffsetCommitRequest_v10,
-) = _OFFSET_COMMIT.requests
-(
-    OffsetCommitResponse_v0,
-    OffsetCommitResponse_v1,
-    OffsetCommitResponse_v2,
-    OffsetCommitResponse_v3,
-    OffsetCommitResponse_v4,
-    OffsetCommitResponse_v5,
-    OffsetCommitResponse_v6,
-    OffsetCommitResponse_v7,
-    OffsetCommitResponse_v8,
-    OffsetCommitResponse_v9,
-    OffsetCommitResponse_v10,
-) = _OFFSET_COMMIT.responses
+if TYPE_CHECKING:
+    (
+        OffsetCommitRequest_v0,
+        OffsetCommitRequest_v1,
+        OffsetCommitRequest_v2,
+        OffsetCommitRequest_v3,
+        OffsetCommitRequest_v4,
+        OffsetCommitRequest_v5,
+        OffsetCommitRequest_v6,
+        OffsetCommitRequest_v7,
+        OffsetCommitRequest_v8,
+        OffsetCommitRequest_v9,
+        OffsetCommitRequest_v10,
+    ) = _OFFSET_COMMIT.requests
+    (
+        OffsetCommitResponse_v0,
+        OffsetCommitResponse_v1,
+        OffsetCommitResponse_v2,
+        OffsetCommitResponse_v3,
+        OffsetCommitResponse_v4,
+        OffsetCommitResponse_v5,
+        OffsetCommitResponse_v6,
+        OffsetCommitResponse_v7,
+        OffsetCommitResponse_v8,
+        OffsetCommitResponse_v9,
+        OffsetCommitResponse_v10,
+    ) = _OFFSET_COMMIT.responses
 OffsetCommitRequestStruct: TypeAlias = RequestStruct
 
 _NEWEST_WITH_RETENTION = 4
@@ -91,7 +92,7 @@ _FIRST_WITH_STATIC_MEMBERS = 7
 _FIRST_WITH_TOPIC_IDS = 10
 
 
-class OffsetCommitRequest(Request[RequestStruct], structs=_OFFSET_COMMIT.requests[2:]):
+class OffsetCommitRequest(Request[RequestStruct], api=_OFFSET_COMMIT, oldest=2):
     """Commit the offsets of a consumer group.
 
     Parameters:
@@ -236,36 +237,37 @@ _OFFSET_FETCH = Api(
     ),
 )
 
-(
-    OffsetFetchRequest_v0,
-    OffsetFetchRequest_v1,
-    OffsetFetchRequest_v2,
-    OffsetFetchRequest_v3,
-    OffsetFetchRequest_v4,
-    OffsetFetchRequest_v5,
-    OffsetFetchRequest_v6,
-    OffsetFetchRequest_v7,
-    OffsetFetchRequest_v8,
-    OffsetFetchRequest_v9,
-    OffsetFetchRequest_v10,
-) = _OFFSET_FETCH.requests
-(
-    OffsetFetchResponse_v0,
-    OffsetFetchResponse_v1,
-    OffsetFetchResponse_v2,
-    OffsetFetchResponse_v3,
-    OffsetFetchResponse_v4,
-    OffsetFetchResponse_v5,
-    OffsetFetchResponse_v6,
-    OffsetFetchResponse_v7,
-    OffsetFetchResponse_v8,
-    OffsetFetchResponse_v9,
-    OffsetFetchResponse_v10,
-) = _OFFSET_FETCH.responses
+if TYPE_CHECKING:
+    (
+        OffsetFetchRequest_v0,
+        OffsetFetchRequest_v1,
+        OffsetFetchRequest_v2,
+        OffsetFetchRequest_v3,
+        OffsetFetchRequest_v4,
+        OffsetFetchRequest_v5,
+        OffsetFetchRequest_v6,
+        OffsetFetchRequest_v7,
+        OffsetFetchRequest_v8,
+        OffsetFetchRequest_v9,
+        OffsetFetchRequest_v10,
+    ) = _OFFSET_FETCH.requests
+    (
+        OffsetFetchResponse_v0,
+        OffsetFetchResponse_v1,
+        OffsetFetchResponse_v2,
+        OffsetFetchResponse_v3,
+        OffsetFetchResponse_v4,
+        OffsetFetchResponse_v5,
+        OffsetFetchResponse_v6,
+        OffsetFetchResponse_v7,
+        OffsetFetchResponse_v8,
+        OffsetFetchResponse_v9,
+        OffsetFetchResponse_v10,
+    ) = _OFFSET_FETCH.responses
 OffsetFetchRequestStruct: TypeAlias = RequestStruct
 
 
-class OffsetFetchRequest(Request[RequestStruct], structs=_OFFSET_FETCH.requests[1:]):
+class OffsetFetchRequest(Request[RequestStruct], api=_OFFSET_FETCH, oldest=1):
     """Read the committed offsets of a group.
 
     Parameters:
@@ -361,3 +363,7 @@ def committed_offsets(
             leader_epoch = row[2] if len(row) == 5 else -1
             offsets.append(CommittedOffset(name, row[0], row[1], leader_epoch, row[-2], row[-1]))
     return error_code, offsets
+
+
+if not TYPE_CHECKING:
+    __getattr__ = version_classes(__name__, _OFFSET_COMMIT, _OFFSET_FETCH)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from ._declare import Api, Field
+from ._declare import Api, Field, version_classes
 from .api import Request, RequestStruct
 
 if TYPE_CHECKING:
@@ -45,12 +45,13 @@ _API = Api(
     ),
 )
 
-ConsumerGroupHeartbeatRequest_v0, ConsumerGroupHeartbeatRequest_v1 = _API.requests
-ConsumerGroupHeartbeatResponse_v0, ConsumerGroupHeartbeatResponse_v1 = _API.responses
+if TYPE_CHECKING:
+    ConsumerGroupHeartbeatRequest_v0, ConsumerGroupHeartbeatRequest_v1 = _API.requests
+    ConsumerGroupHeartbeatResponse_v0, ConsumerGroupHeartbeatResponse_v1 = _API.responses
 ConsumerGroupHeartbeatRequestStruct: TypeAlias = RequestStruct
 
 
-class ConsumerGroupHeartbeatRequest(Request[RequestStruct], structs=_API.requests):
+class ConsumerGroupHeartbeatRequest(Request[RequestStruct], api=_API):
     """Join, stay in and leave a group, and report the partitions held.
 
     Fields that have not changed since the last heartbeat are None (timeout: -1).
@@ -95,3 +96,7 @@ class ConsumerGroupHeartbeatRequest(Request[RequestStruct], structs=_API.request
         elif self._subscribed_topic_regex is not None:
             raise self._not_expressible(request_struct_class, "subscribed_topic_regex")
         return request_struct_class(*self._head, *subscription, *self._tail)
+
+
+if not TYPE_CHECKING:
+    __getattr__ = version_classes(__name__, _API)

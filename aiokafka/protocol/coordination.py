@@ -5,9 +5,9 @@ Page: https://kafka.apache.org/protocol#The_Messages_FindCoordinator
 
 from __future__ import annotations
 
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
-from ._declare import Api, Field
+from ._declare import Api, Field, version_classes
 from .api import Request, RequestStruct, Response
 
 _API = Api(
@@ -44,28 +44,29 @@ _API = Api(
     ),
 )
 
-(
-    FindCoordinatorRequest_v0,
-    FindCoordinatorRequest_v1,
-    FindCoordinatorRequest_v2,
-    FindCoordinatorRequest_v3,
-    FindCoordinatorRequest_v4,
-    FindCoordinatorRequest_v5,
-    FindCoordinatorRequest_v6,
-) = _API.requests
-(
-    FindCoordinatorResponse_v0,
-    FindCoordinatorResponse_v1,
-    FindCoordinatorResponse_v2,
-    FindCoordinatorResponse_v3,
-    FindCoordinatorResponse_v4,
-    FindCoordinatorResponse_v5,
-    FindCoordinatorResponse_v6,
-) = _API.responses
+if TYPE_CHECKING:
+    (
+        FindCoordinatorRequest_v0,
+        FindCoordinatorRequest_v1,
+        FindCoordinatorRequest_v2,
+        FindCoordinatorRequest_v3,
+        FindCoordinatorRequest_v4,
+        FindCoordinatorRequest_v5,
+        FindCoordinatorRequest_v6,
+    ) = _API.requests
+    (
+        FindCoordinatorResponse_v0,
+        FindCoordinatorResponse_v1,
+        FindCoordinatorResponse_v2,
+        FindCoordinatorResponse_v3,
+        FindCoordinatorResponse_v4,
+        FindCoordinatorResponse_v5,
+        FindCoordinatorResponse_v6,
+    ) = _API.responses
 FindCoordinatorRequestStruct: TypeAlias = RequestStruct
 
 
-class FindCoordinatorRequest(Request[RequestStruct], structs=_API.requests):
+class FindCoordinatorRequest(Request[RequestStruct], api=_API):
     """Ask which broker coordinates a group or a transactional id.
 
     Parameters:
@@ -108,3 +109,7 @@ def parse_coordinators(
         coordinator = response.coordinator_id, response.host, response.port
         return [(key, response.error_code, message, *coordinator)]
     return [(row[0], row[4], row[5], row[1], row[2], row[3]) for row in rows]
+
+
+if not TYPE_CHECKING:
+    __getattr__ = version_classes(__name__, _API)

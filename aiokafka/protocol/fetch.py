@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
-from ._declare import Api, Field
+from ._declare import Api, Field, version_classes
 from ._rows import all_have_ids, row_reader, row_schema, topic_name, with_topic_ids
 from .api import Request, RequestStruct, Response
 from .types import Schema
@@ -138,54 +138,55 @@ _API = Api(
     response=_RESPONSE,
 )
 
-(
-    FetchRequest_v0,
-    FetchRequest_v1,
-    FetchRequest_v2,
-    FetchRequest_v3,
-    FetchRequest_v4,
-    FetchRequest_v5,
-    FetchRequest_v6,
-    FetchRequest_v7,
-    FetchRequest_v8,
-    FetchRequest_v9,
-    FetchRequest_v10,
-    FetchRequest_v11,
-    FetchRequest_v12,
-    FetchRequest_v13,
-    FetchRequest_v14,
-    FetchRequest_v15,
-    FetchRequest_v16,
-    FetchRequest_v17,
-    FetchRequest_v18,
-) = _API.requests
-(
-    FetchResponse_v0,
-    FetchResponse_v1,
-    FetchResponse_v2,
-    FetchResponse_v3,
-    FetchResponse_v4,
-    FetchResponse_v5,
-    FetchResponse_v6,
-    FetchResponse_v7,
-    FetchResponse_v8,
-    FetchResponse_v9,
-    FetchResponse_v10,
-    FetchResponse_v11,
-    FetchResponse_v12,
-    FetchResponse_v13,
-    FetchResponse_v14,
-    FetchResponse_v15,
-    FetchResponse_v16,
-    FetchResponse_v17,
-    FetchResponse_v18,
-) = _API.responses
+if TYPE_CHECKING:
+    (
+        FetchRequest_v0,
+        FetchRequest_v1,
+        FetchRequest_v2,
+        FetchRequest_v3,
+        FetchRequest_v4,
+        FetchRequest_v5,
+        FetchRequest_v6,
+        FetchRequest_v7,
+        FetchRequest_v8,
+        FetchRequest_v9,
+        FetchRequest_v10,
+        FetchRequest_v11,
+        FetchRequest_v12,
+        FetchRequest_v13,
+        FetchRequest_v14,
+        FetchRequest_v15,
+        FetchRequest_v16,
+        FetchRequest_v17,
+        FetchRequest_v18,
+    ) = _API.requests
+    (
+        FetchResponse_v0,
+        FetchResponse_v1,
+        FetchResponse_v2,
+        FetchResponse_v3,
+        FetchResponse_v4,
+        FetchResponse_v5,
+        FetchResponse_v6,
+        FetchResponse_v7,
+        FetchResponse_v8,
+        FetchResponse_v9,
+        FetchResponse_v10,
+        FetchResponse_v11,
+        FetchResponse_v12,
+        FetchResponse_v13,
+        FetchResponse_v14,
+        FetchResponse_v15,
+        FetchResponse_v16,
+        FetchResponse_v17,
+        FetchResponse_v18,
+    ) = _API.responses
 FetchRequestStruct: TypeAlias = RequestStruct
 
 _FIRST_WITH_TOPIC_IDS = 13
 
 
-class FetchRequest(Request[RequestStruct], structs=_API.requests[1:]):
+class FetchRequest(Request[RequestStruct], api=_API, oldest=1):
     """Read record batches.
 
     Parameters:
@@ -357,3 +358,7 @@ def node_endpoints(response: Response) -> list[tuple[int, str, int, str | None]]
     .. versionadded:: 0.14.1
     """
     return [(row[0], row[1], row[2], row[3]) for row in getattr(response, "node_endpoints", ())]
+
+
+if not TYPE_CHECKING:
+    __getattr__ = version_classes(__name__, _API)

@@ -6,11 +6,11 @@ Page: https://kafka.apache.org/protocol#The_Messages_JoinGroup
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from aiokafka.structs import TopicPartition
 
-from ._declare import Api, Field
+from ._declare import Api, Field, version_classes
 from .api import Request, RequestStruct, Response
 from .struct import Struct
 from .types import Array, Bytes, Int16, Int32, Schema, String
@@ -54,34 +54,35 @@ _JOIN_GROUP = Api(
     ),
 )
 
-(
-    JoinGroupRequest_v0,
-    JoinGroupRequest_v1,
-    JoinGroupRequest_v2,
-    JoinGroupRequest_v3,
-    JoinGroupRequest_v4,
-    JoinGroupRequest_v5,
-    JoinGroupRequest_v6,
-    JoinGroupRequest_v7,
-    JoinGroupRequest_v8,
-    JoinGroupRequest_v9,
-) = _JOIN_GROUP.requests
-(
-    JoinGroupResponse_v0,
-    JoinGroupResponse_v1,
-    JoinGroupResponse_v2,
-    JoinGroupResponse_v3,
-    JoinGroupResponse_v4,
-    JoinGroupResponse_v5,
-    JoinGroupResponse_v6,
-    JoinGroupResponse_v7,
-    JoinGroupResponse_v8,
-    JoinGroupResponse_v9,
-) = _JOIN_GROUP.responses
+if TYPE_CHECKING:
+    (
+        JoinGroupRequest_v0,
+        JoinGroupRequest_v1,
+        JoinGroupRequest_v2,
+        JoinGroupRequest_v3,
+        JoinGroupRequest_v4,
+        JoinGroupRequest_v5,
+        JoinGroupRequest_v6,
+        JoinGroupRequest_v7,
+        JoinGroupRequest_v8,
+        JoinGroupRequest_v9,
+    ) = _JOIN_GROUP.requests
+    (
+        JoinGroupResponse_v0,
+        JoinGroupResponse_v1,
+        JoinGroupResponse_v2,
+        JoinGroupResponse_v3,
+        JoinGroupResponse_v4,
+        JoinGroupResponse_v5,
+        JoinGroupResponse_v6,
+        JoinGroupResponse_v7,
+        JoinGroupResponse_v8,
+        JoinGroupResponse_v9,
+    ) = _JOIN_GROUP.responses
 JoinGroupRequestStruct: TypeAlias = RequestStruct
 
 
-class JoinGroupRequest(Request[RequestStruct], structs=_JOIN_GROUP.requests):
+class JoinGroupRequest(Request[RequestStruct], api=_JOIN_GROUP):
     """Join a group.
 
     Parameters:
@@ -183,26 +184,27 @@ _SYNC_GROUP = Api(
     ),
 )
 
-(
-    SyncGroupRequest_v0,
-    SyncGroupRequest_v1,
-    SyncGroupRequest_v2,
-    SyncGroupRequest_v3,
-    SyncGroupRequest_v4,
-    SyncGroupRequest_v5,
-) = _SYNC_GROUP.requests
-(
-    SyncGroupResponse_v0,
-    SyncGroupResponse_v1,
-    SyncGroupResponse_v2,
-    SyncGroupResponse_v3,
-    SyncGroupResponse_v4,
-    SyncGroupResponse_v5,
-) = _SYNC_GROUP.responses
+if TYPE_CHECKING:
+    (
+        SyncGroupRequest_v0,
+        SyncGroupRequest_v1,
+        SyncGroupRequest_v2,
+        SyncGroupRequest_v3,
+        SyncGroupRequest_v4,
+        SyncGroupRequest_v5,
+    ) = _SYNC_GROUP.requests
+    (
+        SyncGroupResponse_v0,
+        SyncGroupResponse_v1,
+        SyncGroupResponse_v2,
+        SyncGroupResponse_v3,
+        SyncGroupResponse_v4,
+        SyncGroupResponse_v5,
+    ) = _SYNC_GROUP.responses
 SyncGroupRequestStruct: TypeAlias = RequestStruct
 
 
-class SyncGroupRequest(Request[RequestStruct], structs=_SYNC_GROUP.requests):
+class SyncGroupRequest(Request[RequestStruct], api=_SYNC_GROUP):
     """Hand in (leader) and receive the assignment of a generation.
 
     Parameters:
@@ -265,24 +267,25 @@ _HEARTBEAT = Api(
     response=(Field("throttle_time_ms", "int32", "1+"), Field("error_code", "int16")),
 )
 
-(
-    HeartbeatRequest_v0,
-    HeartbeatRequest_v1,
-    HeartbeatRequest_v2,
-    HeartbeatRequest_v3,
-    HeartbeatRequest_v4,
-) = _HEARTBEAT.requests
-(
-    HeartbeatResponse_v0,
-    HeartbeatResponse_v1,
-    HeartbeatResponse_v2,
-    HeartbeatResponse_v3,
-    HeartbeatResponse_v4,
-) = _HEARTBEAT.responses
+if TYPE_CHECKING:
+    (
+        HeartbeatRequest_v0,
+        HeartbeatRequest_v1,
+        HeartbeatRequest_v2,
+        HeartbeatRequest_v3,
+        HeartbeatRequest_v4,
+    ) = _HEARTBEAT.requests
+    (
+        HeartbeatResponse_v0,
+        HeartbeatResponse_v1,
+        HeartbeatResponse_v2,
+        HeartbeatResponse_v3,
+        HeartbeatResponse_v4,
+    ) = _HEARTBEAT.responses
 HeartbeatRequestStruct: TypeAlias = RequestStruct
 
 
-class HeartbeatRequest(Request[RequestStruct], structs=_HEARTBEAT.requests):
+class HeartbeatRequest(Request[RequestStruct], api=_HEARTBEAT):
     """Keep a membership alive and learn of rebalances."""
 
     API_KEY = 12
@@ -343,26 +346,27 @@ _LEAVE_GROUP = Api(
     ),
 )
 
-(
-    LeaveGroupRequest_v0,
-    LeaveGroupRequest_v1,
-    LeaveGroupRequest_v2,
-    LeaveGroupRequest_v3,
-    LeaveGroupRequest_v4,
-    LeaveGroupRequest_v5,
-) = _LEAVE_GROUP.requests
-(
-    LeaveGroupResponse_v0,
-    LeaveGroupResponse_v1,
-    LeaveGroupResponse_v2,
-    LeaveGroupResponse_v3,
-    LeaveGroupResponse_v4,
-    LeaveGroupResponse_v5,
-) = _LEAVE_GROUP.responses
+if TYPE_CHECKING:
+    (
+        LeaveGroupRequest_v0,
+        LeaveGroupRequest_v1,
+        LeaveGroupRequest_v2,
+        LeaveGroupRequest_v3,
+        LeaveGroupRequest_v4,
+        LeaveGroupRequest_v5,
+    ) = _LEAVE_GROUP.requests
+    (
+        LeaveGroupResponse_v0,
+        LeaveGroupResponse_v1,
+        LeaveGroupResponse_v2,
+        LeaveGroupResponse_v3,
+        LeaveGroupResponse_v4,
+        LeaveGroupResponse_v5,
+    ) = _LEAVE_GROUP.responses
 LeaveGroupRequestStruct: TypeAlias = RequestStruct
 
 
-class LeaveGroupRequest(Request[RequestStruct], structs=_LEAVE_GROUP.requests):
+class LeaveGroupRequest(Request[RequestStruct], api=_LEAVE_GROUP):
     """Give up a membership.
 
     Parameters:
@@ -437,3 +441,7 @@ class MemberAssignment(Struct):
             for topic, partitions in self.assignment
             for partition in partitions
         ]
+
+
+if not TYPE_CHECKING:
+    __getattr__ = version_classes(__name__, _JOIN_GROUP, _SYNC_GROUP, _HEARTBEAT, _LEAVE_GROUP)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
-from ._declare import Api, Field
+from ._declare import Api, Field, version_classes
 from ._rows import row_reader, row_schema
 from .api import Request, RequestStruct, Response
 from .types import Schema
@@ -75,42 +75,43 @@ _API = Api(
     ),
 )
 
-(
-    MetadataRequest_v0,
-    MetadataRequest_v1,
-    MetadataRequest_v2,
-    MetadataRequest_v3,
-    MetadataRequest_v4,
-    MetadataRequest_v5,
-    MetadataRequest_v6,
-    MetadataRequest_v7,
-    MetadataRequest_v8,
-    MetadataRequest_v9,
-    MetadataRequest_v10,
-    MetadataRequest_v11,
-    MetadataRequest_v12,
-    MetadataRequest_v13,
-) = _API.requests
-(
-    MetadataResponse_v0,
-    MetadataResponse_v1,
-    MetadataResponse_v2,
-    MetadataResponse_v3,
-    MetadataResponse_v4,
-    MetadataResponse_v5,
-    MetadataResponse_v6,
-    MetadataResponse_v7,
-    MetadataResponse_v8,
-    MetadataResponse_v9,
-    MetadataResponse_v10,
-    MetadataResponse_v11,
-    MetadataResponse_v12,
-    MetadataResponse_v13,
-) = _API.responses
+if TYPE_CHECKING:
+    (
+        MetadataRequest_v0,
+        MetadataRequest_v1,
+        MetadataRequest_v2,
+        MetadataRequest_v3,
+        MetadataRequest_v4,
+        MetadataRequest_v5,
+        MetadataRequest_v6,
+        MetadataRequest_v7,
+        MetadataRequest_v8,
+        MetadataRequest_v9,
+        MetadataRequest_v10,
+        MetadataRequest_v11,
+        MetadataRequest_v12,
+        MetadataRequest_v13,
+    ) = _API.requests
+    (
+        MetadataResponse_v0,
+        MetadataResponse_v1,
+        MetadataResponse_v2,
+        MetadataResponse_v3,
+        MetadataResponse_v4,
+        MetadataResponse_v5,
+        MetadataResponse_v6,
+        MetadataResponse_v7,
+        MetadataResponse_v8,
+        MetadataResponse_v9,
+        MetadataResponse_v10,
+        MetadataResponse_v11,
+        MetadataResponse_v12,
+        MetadataResponse_v13,
+    ) = _API.responses
 MetadataRequestStruct: TypeAlias = RequestStruct
 
 
-class MetadataRequest(Request[RequestStruct], structs=_API.requests):
+class MetadataRequest(Request[RequestStruct], api=_API):
     """Ask for brokers, topics and partition leaders.
 
     Parameters:
@@ -257,3 +258,7 @@ def parse(response: Response) -> ParsedMetadata:
         topics=parsed,
         error_code=getattr(response, "error_code", 0),
     )
+
+
+if not TYPE_CHECKING:
+    __getattr__ = version_classes(__name__, _API)

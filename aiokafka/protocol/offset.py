@@ -6,9 +6,9 @@ Page: https://kafka.apache.org/protocol#The_Messages_ListOffsets
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Final, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 
-from ._declare import Api, Field
+from ._declare import Api, Field, version_classes
 from .api import Request, RequestStruct, Response
 
 
@@ -68,34 +68,35 @@ _LIST_OFFSETS = Api(
     ),
 )
 
-(
-    OffsetRequest_v0,
-    OffsetRequest_v1,
-    OffsetRequest_v2,
-    OffsetRequest_v3,
-    OffsetRequest_v4,
-    OffsetRequest_v5,
-    OffsetRequest_v6,
-    OffsetRequest_v7,
-    OffsetRequest_v8,
-    OffsetRequest_v9,
-    OffsetRequest_v10,
-    OffsetRequest_v11,
-) = _LIST_OFFSETS.requests
-(
-    OffsetResponse_v0,
-    OffsetResponse_v1,
-    OffsetResponse_v2,
-    OffsetResponse_v3,
-    OffsetResponse_v4,
-    OffsetResponse_v5,
-    OffsetResponse_v6,
-    OffsetResponse_v7,
-    OffsetResponse_v8,
-    OffsetResponse_v9,
-    OffsetResponse_v10,
-    OffsetResponse_v11,
-) = _LIST_OFFSETS.responses
+if TYPE_CHECKING:
+    (
+        OffsetRequest_v0,
+        OffsetRequest_v1,
+        OffsetRequest_v2,
+        OffsetRequest_v3,
+        OffsetRequest_v4,
+        OffsetRequest_v5,
+        OffsetRequest_v6,
+        OffsetRequest_v7,
+        OffsetRequest_v8,
+        OffsetRequest_v9,
+        OffsetRequest_v10,
+        OffsetRequest_v11,
+    ) = _LIST_OFFSETS.requests
+    (
+        OffsetResponse_v0,
+        OffsetResponse_v1,
+        OffsetResponse_v2,
+        OffsetResponse_v3,
+        OffsetResponse_v4,
+        OffsetResponse_v5,
+        OffsetResponse_v6,
+        OffsetResponse_v7,
+        OffsetResponse_v8,
+        OffsetResponse_v9,
+        OffsetResponse_v10,
+        OffsetResponse_v11,
+    ) = _LIST_OFFSETS.responses
 OffsetRequestStruct: TypeAlias = RequestStruct
 
 # Timestamps with a meaning, and the version that brought it: the record with the highest
@@ -104,7 +105,7 @@ OffsetRequestStruct: TypeAlias = RequestStruct
 _SPECIAL_TIMESTAMPS: Final[Mapping[int, int]] = {-3: 7, -4: 8, -5: 9, -6: 11}
 
 
-class OffsetRequest(Request[RequestStruct], structs=_LIST_OFFSETS.requests):
+class OffsetRequest(Request[RequestStruct], api=_LIST_OFFSETS):
     """Look up offsets by timestamp (ListOffsets).
 
     Parameters:
@@ -244,24 +245,25 @@ _LEADER_EPOCH = Api(
     ),
 )
 
-(
-    OffsetForLeaderEpochRequest_v0,
-    OffsetForLeaderEpochRequest_v1,
-    OffsetForLeaderEpochRequest_v2,
-    OffsetForLeaderEpochRequest_v3,
-    OffsetForLeaderEpochRequest_v4,
-) = _LEADER_EPOCH.requests
-(
-    OffsetForLeaderEpochResponse_v0,
-    OffsetForLeaderEpochResponse_v1,
-    OffsetForLeaderEpochResponse_v2,
-    OffsetForLeaderEpochResponse_v3,
-    OffsetForLeaderEpochResponse_v4,
-) = _LEADER_EPOCH.responses
+if TYPE_CHECKING:
+    (
+        OffsetForLeaderEpochRequest_v0,
+        OffsetForLeaderEpochRequest_v1,
+        OffsetForLeaderEpochRequest_v2,
+        OffsetForLeaderEpochRequest_v3,
+        OffsetForLeaderEpochRequest_v4,
+    ) = _LEADER_EPOCH.requests
+    (
+        OffsetForLeaderEpochResponse_v0,
+        OffsetForLeaderEpochResponse_v1,
+        OffsetForLeaderEpochResponse_v2,
+        OffsetForLeaderEpochResponse_v3,
+        OffsetForLeaderEpochResponse_v4,
+    ) = _LEADER_EPOCH.responses
 OffsetForLeaderEpochRequestStruct: TypeAlias = RequestStruct
 
 
-class OffsetForLeaderEpochRequest(Request[RequestStruct], structs=_LEADER_EPOCH.requests):
+class OffsetForLeaderEpochRequest(Request[RequestStruct], api=_LEADER_EPOCH):
     """Ask where the log of a leader epoch ended, to notice truncation (KIP-320).
 
     Parameters:
@@ -284,3 +286,7 @@ class OffsetForLeaderEpochRequest(Request[RequestStruct], structs=_LEADER_EPOCH.
         return request_struct_class(
             [(topic, [(row[0], row[2]) for row in rows]) for topic, rows in self._topics]
         )
+
+
+if not TYPE_CHECKING:
+    __getattr__ = version_classes(__name__, _LIST_OFFSETS, _LEADER_EPOCH)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
-from ._declare import Api, Field
+from ._declare import Api, Field, version_classes
 from ._rows import all_have_ids, row_reader, row_schema, topic_name, with_topic_ids
 from .api import Request, RequestStruct, Response
 from .types import Schema
@@ -88,38 +88,39 @@ _API = Api(
     ),
 )
 
-(
-    ProduceRequest_v0,
-    ProduceRequest_v1,
-    ProduceRequest_v2,
-    ProduceRequest_v3,
-    ProduceRequest_v4,
-    ProduceRequest_v5,
-    ProduceRequest_v6,
-    ProduceRequest_v7,
-    ProduceRequest_v8,
-    ProduceRequest_v9,
-    ProduceRequest_v10,
-    ProduceRequest_v11,
-    ProduceRequest_v12,
-    ProduceRequest_v13,
-) = _API.requests
-(
-    ProduceResponse_v0,
-    ProduceResponse_v1,
-    ProduceResponse_v2,
-    ProduceResponse_v3,
-    ProduceResponse_v4,
-    ProduceResponse_v5,
-    ProduceResponse_v6,
-    ProduceResponse_v7,
-    ProduceResponse_v8,
-    ProduceResponse_v9,
-    ProduceResponse_v10,
-    ProduceResponse_v11,
-    ProduceResponse_v12,
-    ProduceResponse_v13,
-) = _API.responses
+if TYPE_CHECKING:
+    (
+        ProduceRequest_v0,
+        ProduceRequest_v1,
+        ProduceRequest_v2,
+        ProduceRequest_v3,
+        ProduceRequest_v4,
+        ProduceRequest_v5,
+        ProduceRequest_v6,
+        ProduceRequest_v7,
+        ProduceRequest_v8,
+        ProduceRequest_v9,
+        ProduceRequest_v10,
+        ProduceRequest_v11,
+        ProduceRequest_v12,
+        ProduceRequest_v13,
+    ) = _API.requests
+    (
+        ProduceResponse_v0,
+        ProduceResponse_v1,
+        ProduceResponse_v2,
+        ProduceResponse_v3,
+        ProduceResponse_v4,
+        ProduceResponse_v5,
+        ProduceResponse_v6,
+        ProduceResponse_v7,
+        ProduceResponse_v8,
+        ProduceResponse_v9,
+        ProduceResponse_v10,
+        ProduceResponse_v11,
+        ProduceResponse_v12,
+        ProduceResponse_v13,
+    ) = _API.responses
 ProduceRequestStruct: TypeAlias = RequestStruct
 
 # Above this version a produce request adds its partitions to the transaction itself, which the
@@ -130,7 +131,7 @@ _FIRST_WITH_TOPIC_IDS = 13
 Topics = Sequence[tuple[str, Sequence[tuple[int, Any]]]]
 
 
-class ProduceRequest(Request[RequestStruct], structs=_API.requests):
+class ProduceRequest(Request[RequestStruct], api=_API):
     """Append record batches to partitions.
 
     Parameters:
@@ -258,3 +259,7 @@ def node_endpoints(response: Response) -> list[tuple[int, str, int, str | None]]
     .. versionadded:: 0.14.1
     """
     return [(row[0], row[1], row[2], row[3]) for row in getattr(response, "node_endpoints", ())]
+
+
+if not TYPE_CHECKING:
+    __getattr__ = version_classes(__name__, _API)

@@ -6,9 +6,9 @@ Page: https://kafka.apache.org/protocol#The_Messages_InitProducerId
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
-from ._declare import Api, Field
+from ._declare import Api, Field, version_classes
 from ._rows import commit_rows
 from .api import Request, RequestStruct
 
@@ -32,26 +32,27 @@ _INIT_PRODUCER_ID = Api(
     ),
 )
 
-(
-    InitProducerIdRequest_v0,
-    InitProducerIdRequest_v1,
-    InitProducerIdRequest_v2,
-    InitProducerIdRequest_v3,
-    InitProducerIdRequest_v4,
-    InitProducerIdRequest_v5,
-) = _INIT_PRODUCER_ID.requests
-(
-    InitProducerIdResponse_v0,
-    InitProducerIdResponse_v1,
-    InitProducerIdResponse_v2,
-    InitProducerIdResponse_v3,
-    InitProducerIdResponse_v4,
-    InitProducerIdResponse_v5,
-) = _INIT_PRODUCER_ID.responses
+if TYPE_CHECKING:
+    (
+        InitProducerIdRequest_v0,
+        InitProducerIdRequest_v1,
+        InitProducerIdRequest_v2,
+        InitProducerIdRequest_v3,
+        InitProducerIdRequest_v4,
+        InitProducerIdRequest_v5,
+    ) = _INIT_PRODUCER_ID.requests
+    (
+        InitProducerIdResponse_v0,
+        InitProducerIdResponse_v1,
+        InitProducerIdResponse_v2,
+        InitProducerIdResponse_v3,
+        InitProducerIdResponse_v4,
+        InitProducerIdResponse_v5,
+    ) = _INIT_PRODUCER_ID.responses
 InitProducerIdRequestStruct: TypeAlias = RequestStruct
 
 
-class InitProducerIdRequest(Request[RequestStruct], structs=_INIT_PRODUCER_ID.requests):
+class InitProducerIdRequest(Request[RequestStruct], api=_INIT_PRODUCER_ID):
     """Obtain a producer id, or bump the epoch of one (KIP-98, KIP-360).
 
     Parameters:
@@ -114,22 +115,23 @@ _ADD_PARTITIONS = Api(
     ),
 )
 
-(
-    AddPartitionsToTxnRequest_v0,
-    AddPartitionsToTxnRequest_v1,
-    AddPartitionsToTxnRequest_v2,
-    AddPartitionsToTxnRequest_v3,
-) = _ADD_PARTITIONS.requests
-(
-    AddPartitionsToTxnResponse_v0,
-    AddPartitionsToTxnResponse_v1,
-    AddPartitionsToTxnResponse_v2,
-    AddPartitionsToTxnResponse_v3,
-) = _ADD_PARTITIONS.responses
+if TYPE_CHECKING:
+    (
+        AddPartitionsToTxnRequest_v0,
+        AddPartitionsToTxnRequest_v1,
+        AddPartitionsToTxnRequest_v2,
+        AddPartitionsToTxnRequest_v3,
+    ) = _ADD_PARTITIONS.requests
+    (
+        AddPartitionsToTxnResponse_v0,
+        AddPartitionsToTxnResponse_v1,
+        AddPartitionsToTxnResponse_v2,
+        AddPartitionsToTxnResponse_v3,
+    ) = _ADD_PARTITIONS.responses
 AddPartitionsToTxnRequestStruct: TypeAlias = RequestStruct
 
 
-class AddPartitionsToTxnRequest(Request[RequestStruct], structs=_ADD_PARTITIONS.requests):
+class AddPartitionsToTxnRequest(Request[RequestStruct], api=_ADD_PARTITIONS):
     """Make partitions part of the transaction.
 
     Parameters:
@@ -172,24 +174,25 @@ _ADD_OFFSETS = Api(
     response=(Field("throttle_time_ms", "int32"), Field("error_code", "int16")),
 )
 
-(
-    AddOffsetsToTxnRequest_v0,
-    AddOffsetsToTxnRequest_v1,
-    AddOffsetsToTxnRequest_v2,
-    AddOffsetsToTxnRequest_v3,
-    AddOffsetsToTxnRequest_v4,
-) = _ADD_OFFSETS.requests
-(
-    AddOffsetsToTxnResponse_v0,
-    AddOffsetsToTxnResponse_v1,
-    AddOffsetsToTxnResponse_v2,
-    AddOffsetsToTxnResponse_v3,
-    AddOffsetsToTxnResponse_v4,
-) = _ADD_OFFSETS.responses
+if TYPE_CHECKING:
+    (
+        AddOffsetsToTxnRequest_v0,
+        AddOffsetsToTxnRequest_v1,
+        AddOffsetsToTxnRequest_v2,
+        AddOffsetsToTxnRequest_v3,
+        AddOffsetsToTxnRequest_v4,
+    ) = _ADD_OFFSETS.requests
+    (
+        AddOffsetsToTxnResponse_v0,
+        AddOffsetsToTxnResponse_v1,
+        AddOffsetsToTxnResponse_v2,
+        AddOffsetsToTxnResponse_v3,
+        AddOffsetsToTxnResponse_v4,
+    ) = _ADD_OFFSETS.responses
 AddOffsetsToTxnRequestStruct: TypeAlias = RequestStruct
 
 
-class AddOffsetsToTxnRequest(Request[RequestStruct], structs=_ADD_OFFSETS.requests):
+class AddOffsetsToTxnRequest(Request[RequestStruct], api=_ADD_OFFSETS):
     """Make the offsets of a consumer group part of the transaction."""
 
     API_KEY = 25
@@ -228,22 +231,23 @@ _END_TXN = Api(
     ),
 )
 
-(
-    EndTxnRequest_v0,
-    EndTxnRequest_v1,
-    EndTxnRequest_v2,
-    EndTxnRequest_v3,
-    EndTxnRequest_v4,
-    EndTxnRequest_v5,
-) = _END_TXN.requests
-(
-    EndTxnResponse_v0,
-    EndTxnResponse_v1,
-    EndTxnResponse_v2,
-    EndTxnResponse_v3,
-    EndTxnResponse_v4,
-    EndTxnResponse_v5,
-) = _END_TXN.responses
+if TYPE_CHECKING:
+    (
+        EndTxnRequest_v0,
+        EndTxnRequest_v1,
+        EndTxnRequest_v2,
+        EndTxnRequest_v3,
+        EndTxnRequest_v4,
+        EndTxnRequest_v5,
+    ) = _END_TXN.requests
+    (
+        EndTxnResponse_v0,
+        EndTxnResponse_v1,
+        EndTxnResponse_v2,
+        EndTxnResponse_v3,
+        EndTxnResponse_v4,
+        EndTxnResponse_v5,
+    ) = _END_TXN.responses
 EndTxnRequestStruct: TypeAlias = RequestStruct
 
 # From this version on the coordinator takes the request as one of a transaction of version 2 and
@@ -251,7 +255,7 @@ EndTxnRequestStruct: TypeAlias = RequestStruct
 _FIRST_OF_TRANSACTION_V2 = 5
 
 
-class EndTxnRequest(Request[RequestStruct], structs=_END_TXN.requests):
+class EndTxnRequest(Request[RequestStruct], api=_END_TXN):
     """Commit or abort the transaction.
 
     Parameters:
@@ -336,26 +340,27 @@ _TXN_OFFSET_COMMIT = Api(
     ),
 )
 
-(
-    TxnOffsetCommitRequest_v0,
-    TxnOffsetCommitRequest_v1,
-    TxnOffsetCommitRequest_v2,
-    TxnOffsetCommitRequest_v3,
-    TxnOffsetCommitRequest_v4,
-    TxnOffsetCommitRequest_v5,
-) = _TXN_OFFSET_COMMIT.requests
-(
-    TxnOffsetCommitResponse_v0,
-    TxnOffsetCommitResponse_v1,
-    TxnOffsetCommitResponse_v2,
-    TxnOffsetCommitResponse_v3,
-    TxnOffsetCommitResponse_v4,
-    TxnOffsetCommitResponse_v5,
-) = _TXN_OFFSET_COMMIT.responses
+if TYPE_CHECKING:
+    (
+        TxnOffsetCommitRequest_v0,
+        TxnOffsetCommitRequest_v1,
+        TxnOffsetCommitRequest_v2,
+        TxnOffsetCommitRequest_v3,
+        TxnOffsetCommitRequest_v4,
+        TxnOffsetCommitRequest_v5,
+    ) = _TXN_OFFSET_COMMIT.requests
+    (
+        TxnOffsetCommitResponse_v0,
+        TxnOffsetCommitResponse_v1,
+        TxnOffsetCommitResponse_v2,
+        TxnOffsetCommitResponse_v3,
+        TxnOffsetCommitResponse_v4,
+        TxnOffsetCommitResponse_v5,
+    ) = _TXN_OFFSET_COMMIT.responses
 TxnOffsetCommitRequestStruct: TypeAlias = RequestStruct
 
 
-class TxnOffsetCommitRequest(Request[RequestStruct], structs=_TXN_OFFSET_COMMIT.requests):
+class TxnOffsetCommitRequest(Request[RequestStruct], api=_TXN_OFFSET_COMMIT):
     """Commit offsets of a consumer group as part of the transaction.
 
     Parameters:
@@ -405,3 +410,9 @@ class TxnOffsetCommitRequest(Request[RequestStruct], structs=_TXN_OFFSET_COMMIT.
             return request_struct_class(*head, topics)
         member = self._generation_id, self._member_id, self._group_instance_id
         return request_struct_class(*head, *member, topics)
+
+
+if not TYPE_CHECKING:
+    __getattr__ = version_classes(
+        __name__, _INIT_PRODUCER_ID, _ADD_PARTITIONS, _ADD_OFFSETS, _END_TXN, _TXN_OFFSET_COMMIT
+    )

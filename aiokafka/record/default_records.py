@@ -10,20 +10,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ._default_builder import (
-    _DefaultRecordBatchBuilderPy as _DefaultRecordBatchBuilderPy,
-)
-from ._default_builder import (
-    _DefaultRecordMetadataPy as _DefaultRecordMetadataPy,
-)
+from aiokafka._on_demand import on_demand
+
 from ._default_layout import DefaultRecordBase
-from ._default_reader import (
-    _DefaultRecordBatchPy as _DefaultRecordBatchPy,
-)
-from ._default_reader import (
-    _DefaultRecordPy as _DefaultRecordPy,
-)
-from ._select import choose
+from ._select import compiled
 
 __all__ = [
     "DefaultRecord",
@@ -33,13 +23,27 @@ __all__ = [
     "DefaultRecordMetadata",
 ]
 
-if TYPE_CHECKING:
+if TYPE_CHECKING or compiled is None:
+    from ._default_builder import _DefaultRecordBatchBuilderPy as _DefaultRecordBatchBuilderPy
+    from ._default_builder import _DefaultRecordMetadataPy as _DefaultRecordMetadataPy
+    from ._default_reader import _DefaultRecordBatchPy as _DefaultRecordBatchPy
+    from ._default_reader import _DefaultRecordPy as _DefaultRecordPy
+
     DefaultRecord = _DefaultRecordPy
     DefaultRecordBatch = _DefaultRecordBatchPy
     DefaultRecordBatchBuilder = _DefaultRecordBatchBuilderPy
     DefaultRecordMetadata = _DefaultRecordMetadataPy
 else:
-    DefaultRecord = choose("DefaultRecord", _DefaultRecordPy)
-    DefaultRecordBatch = choose("DefaultRecordBatch", _DefaultRecordBatchPy)
-    DefaultRecordBatchBuilder = choose("DefaultRecordBatchBuilder", _DefaultRecordBatchBuilderPy)
-    DefaultRecordMetadata = choose("DefaultRecordMetadata", _DefaultRecordMetadataPy)
+    DefaultRecord = compiled.DefaultRecord
+    DefaultRecordBatch = compiled.DefaultRecordBatch
+    DefaultRecordBatchBuilder = compiled.DefaultRecordBatchBuilder
+    DefaultRecordMetadata = compiled.DefaultRecordMetadata
+    __getattr__ = on_demand(
+        __name__,
+        {
+            "_DefaultRecordBatchBuilderPy": "aiokafka.record._default_builder",
+            "_DefaultRecordBatchPy": "aiokafka.record._default_reader",
+            "_DefaultRecordMetadataPy": "aiokafka.record._default_builder",
+            "_DefaultRecordPy": "aiokafka.record._default_reader",
+        },
+    )

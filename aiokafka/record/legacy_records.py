@@ -8,20 +8,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ._legacy_builder import (
-    _LegacyRecordBatchBuilderPy as _LegacyRecordBatchBuilderPy,
-)
-from ._legacy_builder import (
-    _LegacyRecordMetadataPy as _LegacyRecordMetadataPy,
-)
+from aiokafka._on_demand import on_demand
+
 from ._legacy_layout import LegacyRecordBase
-from ._legacy_reader import (
-    _LegacyRecordBatchPy as _LegacyRecordBatchPy,
-)
-from ._legacy_reader import (
-    _LegacyRecordPy as _LegacyRecordPy,
-)
-from ._select import choose
+from ._select import compiled
 
 __all__ = [
     "LegacyRecord",
@@ -31,13 +21,27 @@ __all__ = [
     "LegacyRecordMetadata",
 ]
 
-if TYPE_CHECKING:
+if TYPE_CHECKING or compiled is None:
+    from ._legacy_builder import _LegacyRecordBatchBuilderPy as _LegacyRecordBatchBuilderPy
+    from ._legacy_builder import _LegacyRecordMetadataPy as _LegacyRecordMetadataPy
+    from ._legacy_reader import _LegacyRecordBatchPy as _LegacyRecordBatchPy
+    from ._legacy_reader import _LegacyRecordPy as _LegacyRecordPy
+
     LegacyRecord = _LegacyRecordPy
     LegacyRecordBatch = _LegacyRecordBatchPy
     LegacyRecordBatchBuilder = _LegacyRecordBatchBuilderPy
     LegacyRecordMetadata = _LegacyRecordMetadataPy
 else:
-    LegacyRecord = choose("LegacyRecord", _LegacyRecordPy)
-    LegacyRecordBatch = choose("LegacyRecordBatch", _LegacyRecordBatchPy)
-    LegacyRecordBatchBuilder = choose("LegacyRecordBatchBuilder", _LegacyRecordBatchBuilderPy)
-    LegacyRecordMetadata = choose("LegacyRecordMetadata", _LegacyRecordMetadataPy)
+    LegacyRecord = compiled.LegacyRecord
+    LegacyRecordBatch = compiled.LegacyRecordBatch
+    LegacyRecordBatchBuilder = compiled.LegacyRecordBatchBuilder
+    LegacyRecordMetadata = compiled.LegacyRecordMetadata
+    __getattr__ = on_demand(
+        __name__,
+        {
+            "_LegacyRecordBatchBuilderPy": "aiokafka.record._legacy_builder",
+            "_LegacyRecordBatchPy": "aiokafka.record._legacy_reader",
+            "_LegacyRecordMetadataPy": "aiokafka.record._legacy_builder",
+            "_LegacyRecordPy": "aiokafka.record._legacy_reader",
+        },
+    )

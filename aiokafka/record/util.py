@@ -7,6 +7,7 @@ functions; each has a plain Python form with the suffix ``_py``.
 
 from __future__ import annotations
 
+import functools
 import operator
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
@@ -91,6 +92,7 @@ def decode_varint_py(buffer: bytes | bytearray | memoryview, pos: int = 0) -> tu
     raise ValueError("varint is truncated or out of the range of 64 bits")
 
 
+@functools.cache
 def _crc32c_table() -> list[int]:
     table = []
     for byte in range(256):
@@ -100,12 +102,9 @@ def _crc32c_table() -> list[int]:
     return table
 
 
-_CRC32C_TABLE = _crc32c_table()
-
-
 def calc_crc32c_py(data: bytes | bytearray | memoryview, crc: int = 0) -> int:
     """CRC-32C (Castagnoli) of `data` as an unsigned int, continuing from `crc`."""
-    table = _CRC32C_TABLE
+    table = _crc32c_table()
     crc ^= 0xFFFFFFFF
     for byte in memoryview(data).cast("B"):
         crc = crc >> 8 ^ table[(crc ^ byte) & 0xFF]

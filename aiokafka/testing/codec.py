@@ -19,6 +19,7 @@ from typing import Any
 
 import aiokafka.protocol
 from aiokafka.protocol import API_KEYS
+from aiokafka.protocol._declare import Api
 from aiokafka.protocol.api import RequestStruct, Response
 from aiokafka.protocol.types import Array, NullableRow, Schema
 
@@ -107,16 +108,11 @@ def _request_classes() -> dict[tuple[int, int], type[RequestStruct]]:
     package = aiokafka.protocol
     found: dict[tuple[int, int], type[RequestStruct]] = {}
     for info in pkgutil.iter_modules(package.__path__, package.__name__ + "."):
-        module = importlib.import_module(info.name)
-        for name, value in vars(module).items():
-            if not (isinstance(value, type) and issubclass(value, RequestStruct)):
-                continue
-            if value is RequestStruct:
-                continue
-            key = (value.API_KEY, value.API_VERSION)
-            # A class may repeat the version of its neighbour: the name tells which is which.
-            if key not in found or name.endswith(f"_v{value.API_VERSION}"):
-                found[key] = value
+        importlib.import_module(info.name)
+    for api in Api.declared:
+        # Not what somebody else has declared.
+        if api.module.startswith(f"{package.__name__}."):
+            found.update({(api.key, made.API_VERSION): made for made in api.requests})
     return found
 
 

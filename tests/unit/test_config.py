@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import ssl
 from fractions import Fraction
 from typing import Any
@@ -155,5 +154,5 @@ class TestSecurity:
         assert "hunter2" not in str(info.value)
 
     def test_is_frozen(self) -> None:
-        with pytest.raises(dataclasses.FrozenInstanceError):
+        with pytest.raises(AttributeError):
             SecurityConfig().security_protocol = "SSL"  # type: ignore[misc]

@@ -4,7 +4,6 @@ into an error. On the virtual-time loop, so that instants are exact."""
 from __future__ import annotations
 
 import asyncio
-import dataclasses
 import math
 from collections.abc import Generator
 
@@ -42,7 +41,7 @@ def test_reads_the_loop_clock() -> None:
 
 def test_is_frozen() -> None:
     deadline = Deadline(1.0, 2.0)
-    with pytest.raises(dataclasses.FrozenInstanceError):
+    with pytest.raises(AttributeError):
         deadline.expires_at = 9.0  # type: ignore[misc]
 
 

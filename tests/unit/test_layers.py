@@ -37,6 +37,8 @@ LAYERS = {
     "aiokafka._retry": BASE,
     "aiokafka._tasks": BASE,
     "aiokafka._config": BASE,
+    "aiokafka._values": BASE,
+    "aiokafka._on_demand": BASE,
     "aiokafka._wire": PURE,
     "aiokafka._sasl": PURE,
     "aiokafka.cluster": PURE,
@@ -64,7 +66,7 @@ FACADE_PACKAGES = {"aiokafka.producer", "aiokafka.consumer"}
 # What a pure module may use of the base: nothing that waits, sleeps or starts tasks.
 BASE_FOR_PURE = {
     "aiokafka._version", "aiokafka.errors", "aiokafka._errors", "aiokafka.structs",
-    "aiokafka.abc", "aiokafka.util", "aiokafka._hosts",
+    "aiokafka.abc", "aiokafka.util", "aiokafka._hosts", "aiokafka._values", "aiokafka._on_demand",
 }  # fmt: skip
 
 IMPURE = {"asyncio", "socket", "selectors", "time", "random", "threading", "async_timeout"}

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import ast
+import inspect
+import re
+import sys
 from io import BytesIO
 from typing import Any
 from uuid import UUID
@@ -253,3 +257,14 @@ def test_encode_parts_does_not_copy_records() -> None:
     assert api.RequestStruct.encode_parts(
         produce.ProduceRequest_v9("t", -1, 1, [("a", [(0, view)])])
     )[1] is view  # fmt: skip
+
+
+def test_every_version_that_type_checkers_see_is_there() -> None:
+    seen = 0
+    parts = [sys.modules[name] for name in sys.modules if "protocol._admin_" in name]
+    for module in (*MODULES, *parts):
+        for node in ast.walk(ast.parse(inspect.getsource(module))):
+            if isinstance(node, ast.Name) and re.search(r"(Request|Response)_v\d+$", node.id):
+                assert getattr(module, node.id).__name__ == node.id
+                seen += 1
+    assert seen == len(STRUCTS)
