@@ -1,7 +1,8 @@
-"""Command line of the benchmark: ``python -m benchmark``.
+"""Command line of the benchmark: ``python -m benchmark [producer] [consumer]``.
 
-Starts a broker, runs the cases in rounds and writes ``producer.json``, ``producer.rst`` and
-the charts.  Ends by itself; every child is bounded in time.
+Starts a broker, runs the cases of one part or of both in rounds, and writes for each part a JSON
+file, a page of tables and charts, such as ``consumer.json`` and ``consumer.rst``.  Ends by
+itself; every child is bounded in time.
 """
 
 from __future__ import annotations
@@ -24,10 +25,12 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-from benchmark import broker, charts, environments, facts, tables
-from benchmark.cases import QUICK, Case, all_cases
-from benchmark.contenders import CONTENDERS, Contender, by_name
+from benchmark import broker, environments, facts, readme, tables
+from benchmark.cases import Case
+from benchmark.contenders import Contender, matching
 from benchmark.environments import ROOT, STATE, EnvironmentProblem
+from benchmark.filling import FillingFailed
+from benchmark.parts import PARTS, Part, part_of
 from benchmark.results import Results
 from benchmark.runner import Plan, Runner
 
@@ -41,19 +44,27 @@ def _parser() -> argparse.ArgumentParser:
         description="Compare this client with other Kafka clients, in turns, on one broker.",
     )
     parser.add_argument(
+        "parts",
+        nargs="*",
+        metavar="PART",
+        help="producer, consumer, or both (the default)",
+    )
+    parser.add_argument(
         "--only",
         metavar="GLOB",
         action="append",
-        help="cases to run, such as 'throughput/*' or 'latency/*' (may be repeated; see --list)",
+        help="cases to run, such as 'throughput/*' or 'batches*' (may be repeated; see --list)",
     )
     parser.add_argument(
         "--contenders",
         metavar="NAMES",
-        help="comma-separated: " + ", ".join(c.name for c in CONTENDERS),
+        help="comma-separated, such as 'ours*,confluent-poll' (see --list)",
     )
-    parser.add_argument("--rounds", type=int, help="rounds of each case (default 5; quick: 1)")
+    parser.add_argument("--rounds", type=int, help="rounds of each case (default 3; quick: 1)")
     parser.add_argument(
-        "--seconds", type=float, help="of each measured phase (default 1.5; quick: 0.6)"
+        "--seconds",
+        type=float,
+        help="of each measured phase that goes by the clock (default 1.0; quick: 0.6)",
     )
     parser.add_argument(
         "--quick", action="store_true", help="a few cases, one round: under two minutes"
@@ -68,30 +79,64 @@ def _parser() -> argparse.ArgumentParser:
         type=Path,
         help="folder of the results (default docs/benchmarks, or .bench for partial runs)",
     )
-    parser.add_argument("--list", action="store_true", help="list the cases and end")
+    parser.add_argument("--list", action="store_true", help="list cases, contenders and end")
     parser.add_argument(
-        "--redraw", metavar="JSON", type=Path, help="only write tables and charts from a file"
+        "--redraw",
+        metavar="JSON",
+        type=Path,
+        action="append",
+        help="only write tables and charts from a file of an earlier run (may be repeated)",
     )
     return parser
 
 
-def _cases(args: argparse.Namespace) -> list[Case]:
-    cases = all_cases()
+def _parts(args: argparse.Namespace) -> list[Part]:
+    known = {part.name: part for part in PARTS}
+    for name in args.parts:
+        if name not in known:
+            raise ValueError(f"no part {name!r}; there are {', '.join(known)}")
+    return [part for part in PARTS if not args.parts or part.name in args.parts]
+
+
+def _cases(args: argparse.Namespace, part: Part) -> list[Case]:
     if args.only:
-        chosen = [c for c in cases if any(fnmatch.fnmatch(c.id, glob) for glob in args.only)]
-    elif args.quick:
-        chosen = [case for case in cases if case.id in QUICK]
-    else:
-        chosen = cases
-    if not chosen:
-        raise ValueError("no such case; --list shows them all")
-    return chosen
+        return [c for c in part.cases if any(fnmatch.fnmatch(c.id, glob) for glob in args.only)]
+    return [case for case in part.cases if not args.quick or case.id in part.quick]
 
 
-def _contenders(args: argparse.Namespace) -> list[Contender]:
+def _contenders(args: argparse.Namespace, part: Part) -> list[Contender]:
     if not args.contenders:
-        return list(CONTENDERS)
-    return [by_name(name.strip()) for name in args.contenders.split(",")]
+        return list(part.contenders)
+    chosen = matching(args.contenders)
+    return [contender for contender in part.contenders if contender in chosen]
+
+
+def _plans(args: argparse.Namespace, peers: Path) -> list[tuple[Part, Plan]]:
+    """What to run of each part that there is anything to run of."""
+    plans = []
+    for part in _parts(args):
+        plan = Plan(
+            _cases(args, part),
+            _contenders(args, part),
+            args.rounds or (1 if args.quick else 3),
+            args.seconds or (0.6 if args.quick else 1.0),
+            peers,
+        )
+        if plan.measurements:
+            plans.append((part, plan))
+    if not plans:
+        raise ValueError("nothing to run; --list shows all cases and contenders")
+    return plans
+
+
+def _list(args: argparse.Namespace, console: Console) -> None:
+    for part in _parts(args):
+        console.print(f"{part.name}: cases", highlight=False)
+        for case in _cases(args, part):
+            console.print(f"  {case.id}", highlight=False)
+        console.print(f"{part.name}: contenders", highlight=False)
+        for contender in _contenders(args, part):
+            console.print(f"  {contender.name}: {contender.label}", highlight=False)
 
 
 def _command(argv: Sequence[str]) -> str:
@@ -99,12 +144,19 @@ def _command(argv: Sequence[str]) -> str:
 
 
 def _report(results: Results, folder: Path, console: Console) -> None:
-    tables.print_all(results, console)
-    results.save(folder / "producer.json")
-    images = charts.draw_all(results, folder)
-    tables.write_rst(results, images, folder / "producer.rst")
+    part = part_of(results)
+    tables.print_all(results, part.page.suites, part.page.targets, console)
+    results.save(folder / f"{part.name}.json")
+    images = part.draw(results, folder)
+    tables.write_rst(results, part.page, images, folder / f"{part.name}.rst")
     shown = folder.relative_to(ROOT) if folder.is_relative_to(ROOT) else folder
-    console.print(f"Wrote producer.json, producer.rst and {len(images)} charts to {shown}")
+    console.print(
+        f"Wrote {part.name}.json, {part.name}.rst and {len(images)} charts to {shown}",
+        highlight=False,
+    )
+    if folder == _DOCS:
+        readme.update(_DOCS)
+        console.print("Wrote the figures of README.rst")
 
 
 def _run(plan: Plan, bootstrap: str, results: Results, console: Console, quick: bool) -> None:
@@ -132,9 +184,36 @@ def _run(plan: Plan, bootstrap: str, results: Results, console: Console, quick: 
             progress.console.print(f"[red]failed[/] {text}", highlight=False, markup=True)
 
         runner = Runner(plan, bootstrap, results, on_step, on_failure)
-        runner.warm_up(4.0 if quick else 20.0)
+        runner.warm_up(3.0 if quick else 15.0)
         runner.run()
         progress.update(bar, completed=plan.measurements, description="done")
+
+
+def _measure(args: argparse.Namespace, argv: Sequence[str], console: Console) -> int:
+    """Run what the command line asks for; returns the number of failures."""
+    partial = bool(args.quick or args.only or args.contenders)
+    folder = (args.output or (STATE / "results" if partial else _DOCS)).resolve()
+    console.print("Preparing the environment of the other clients ...")
+    peers = environments.peers_python()
+    plans = _plans(args, peers)
+    failures = 0
+    with broker.running(args.bootstrap) as (bootstrap, kafka_version):
+        for part, plan in plans:
+            checkout = any(contender.checkout for contender in plan.contenders)
+            known = facts.collect(kafka_version, peers, checkout=checkout)
+            results = Results(_command(argv), known)
+            try:
+                _run(plan, bootstrap, results, console, args.quick)
+            finally:
+                # An interrupted run keeps what it has.
+                failures += len(results.failures)
+                if results.samples:
+                    # That of the documentation is only replaced by a whole one.
+                    whole = len(results.samples) + len(results.failures) == plan.measurements
+                    _report(results, folder if whole else STATE / "results", console)
+                elif results.failures:
+                    console.print(f"[red]Nothing of the {part.name} could be measured[/]")
+    return failures
 
 
 def main(argv: Sequence[str]) -> int:
@@ -147,36 +226,15 @@ def main(argv: Sequence[str]) -> int:
     args = _parser().parse_args(argv)
     try:
         if args.redraw:
-            _report(Results.load(args.redraw), args.output or args.redraw.parent, console)
+            for path in args.redraw:
+                folder = (args.output or path.parent).resolve()
+                _report(Results.load(path), folder, console)
             return 0
-        cases, contenders = _cases(args), _contenders(args)
         if args.list:
-            for case in cases:
-                console.print(case.id, highlight=False)
+            _list(args, console)
             return 0
-        partial = bool(args.quick or args.only or args.contenders)
-        folder = args.output or (STATE / "results" if partial else _DOCS)
-        console.print("Preparing the environment of the other clients ...")
-        peers = environments.peers_python()
-        with broker.running(args.bootstrap) as (bootstrap, kafka_version):
-            plan = Plan(
-                cases,
-                contenders,
-                args.rounds or (1 if args.quick else 5),
-                args.seconds or (0.6 if args.quick else 1.5),
-                peers,
-            )
-            checkout = any(contender.checkout for contender in contenders)
-            known = facts.collect(kafka_version, peers, checkout=checkout)
-            results = Results(_command(argv), known)
-            try:
-                _run(plan, bootstrap, results, console, args.quick)
-            finally:
-                # An interrupted run keeps what it has.
-                if results.samples:
-                    _report(results, folder, console)
-        return 1 if results.failures else 0
-    except (ValueError, EnvironmentProblem) as problem:
+        return 1 if _measure(args, argv, console) else 0
+    except (ValueError, EnvironmentProblem, FillingFailed) as problem:
         console.print(f"[red]{problem}[/]", highlight=False)
         return 2
     except KeyboardInterrupt:

@@ -16,7 +16,12 @@ SIZES = (100, 1_000)
 PARTITIONS = 6
 SCALES = (1, 100, 5_000)
 TOPIC_SCALES = (1, 100, 1_000)
-_SHORTER = frozenset({"codecs", "partitions", "topics"})
+_SHORTER = frozenset({"codecs", "partitions", "topics", "one-by-one-codecs", "batches-codecs"})
+#: Records of a filled topic by size of a value, and of the short one for slow consumers: the
+#: same number for each partition, and a multiple of what one call of ``consume`` asks for.
+RECORDS = {100: 600_000, 1_000: 180_000}
+COMPRESSED_RECORDS = {100: 300_000, 1_000: 90_000}
+SHORT_RECORDS = {100: 60_000, 1_000: 30_000}
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -25,10 +30,11 @@ class Case:
 
     Parameters:
         suite: ``throughput``, ``codecs``, ``tasks``, ``latency``, ``partitions``, ``topics``
-            or ``import``.
+            or ``import`` of the producer; ``one-by-one``, ``batches``, the same with
+            ``-codecs``, or ``end-to-end`` of the consumer.
         name: tells it from the others of its suite.
         task: kind of measurement.
-        partitions: of the topic it sends to.
+        partitions: of the topic it sends to or reads from.
         partition: send everything to this one; None leaves it to the partitioner.
         known_topics: topics that the client knows when the clock starts.
         contenders: names of those that take part; empty means all that can.
@@ -71,20 +77,27 @@ MAIN = f"throughput/{produce_name(100, False)}"
 
 # kafka-python needs minutes for a thousand topics or for batches on 5,000 partitions.
 _FEW = ("ours", "ours-uvloop", "aiokafka-0.14", "confluent")
+# What a codec costs a producer is the same on either loop.
+_WITH_COMPRESSION = ("ours", "aiokafka-0.14", "confluent", "confluent-aio", "kafka-python")
 
 
 def _throughput() -> list[Case]:
-    return [
+    plain = [
+        Case("throughput", produce_name(size, keyed), "produce", value_size=size, keyed=keyed)
+        for size, keyed in itertools.product(SIZES, (False, True))
+    ]
+    compressed = [
         Case(
-            "throughput" if codec == "none" else "codecs",
-            produce_name(size, keyed, codec),
+            "codecs",
+            produce_name(size, False, codec),
             "produce",
             value_size=size,
-            keyed=keyed,
             codec=codec,
+            contenders=_WITH_COMPRESSION,
         )
-        for codec, size, keyed in itertools.product(CODECS, SIZES, (False, True))
+        for codec, size in itertools.product(CODECS[1:], SIZES)
     ]
+    return plain + compressed
 
 
 def _scale() -> list[Case]:
@@ -107,8 +120,8 @@ def _scale() -> list[Case]:
     return to_one + spread + topics
 
 
-def all_cases() -> list[Case]:
-    """Every case, main ones first."""
+def producer_cases() -> list[Case]:
+    """Every case of the producer, main ones first."""
     return [
         *_throughput(),
         Case("tasks", "linger-0", "tasks", linger_ms=0),
@@ -119,7 +132,54 @@ def all_cases() -> list[Case]:
     ]
 
 
-QUICK = frozenset(
+PRODUCER_QUICK = frozenset(
     {MAIN, "throughput/1000B-key-none", "codecs/100B-nokey-lz4", "tasks/linger-0"}
     | {"latency/sequential", "import/import"}
 )
+
+# Whether getone() is called or ``async for`` calls it is the same to a codec.
+_COMPRESSED = tuple(
+    f"{client}-{call}"
+    for client, calls in {
+        "ours": ("for", "getmany"),
+        "ours-uvloop": ("for", "getmany"),
+        "aiokafka-0.14": ("for", "getmany"),
+        "confluent": ("poll", "consume"),
+        "kafka-python": ("for", "poll"),
+    }.items()
+    for call in calls
+)
+
+MAIN_ONE = "one-by-one/100B-none"
+MAIN_MANY = "batches/100B-none"
+END_TO_END = "end-to-end/sequential"
+
+
+def _consume(suite: str, task: str, size: int, codec: str) -> Case:
+    plain = codec == "none"
+    return Case(
+        suite if plain else f"{suite}-codecs",
+        f"{size}B-{codec}",
+        task,
+        value_size=size,
+        codec=codec,
+        contenders=() if plain else _COMPRESSED,
+    )
+
+
+def consumer_cases() -> list[Case]:
+    """Every case of the consumer, main ones first.
+
+    The two ways to read a topic follow each other, so that it need be filled but once.
+    """
+    return [
+        *(
+            _consume(suite, task, size, codec)
+            for codec, size in itertools.product(CODECS, SIZES)
+            for suite, task in (("one-by-one", "one"), ("batches", "many"))
+        ),
+        Case("end-to-end", "sequential", "pair", linger_ms=0, partitions=1),
+    ]
+
+
+CONSUMER_QUICK = frozenset({MAIN_ONE, MAIN_MANY, "batches-codecs/1000B-lz4", END_TO_END})

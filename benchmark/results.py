@@ -44,6 +44,11 @@ def wall_ms(measured: Measured) -> float:
     return measured.wall_s * 1e3
 
 
+def peak_mb(measured: Measured) -> float:
+    """Largest resident size of the process, megabytes."""
+    return measured.max_rss_mb
+
+
 @dataclasses.dataclass(frozen=True, slots=True)
 class Spread:
     """A median with the least and the greatest value."""

@@ -14,14 +14,23 @@ from pathlib import Path
 from benchmark import children
 from benchmark.broker import Topics
 from benchmark.cases import PARTITIONS, Case
-from benchmark.contenders import BASELINE, CONFLUENT, Contender, by_name
+from benchmark.contenders import (
+    BASELINE,
+    BASELINE_MANY,
+    CONFLUENT,
+    CONFLUENT_MANY,
+    Contender,
+    by_name,
+)
 from benchmark.environments import ROOT
+from benchmark.filling import FilledTopics
 from benchmark.results import Results, Sample
 from benchmark.worker.job import Job, Measured
 
 #: A topic with more partitions than this is made once a case, not once a round.
 _COSTLY_TOPIC = 1_000
 _OTHER_PARTITIONS = 1
+_CONSUMING = frozenset({"one", "many"})
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -76,9 +85,23 @@ class Runner:
         # Distinct from one run to the next, for a broker that outlives them.
         self._prefix = f"bench-{time.time_ns() // 1_000_000}"
         self._serial = 0
+        self._filled = FilledTopics(self._topics, bootstrap, self._prefix)
 
     def warm_up(self, seconds: float) -> None:
         """Let the broker's compiler do its work before anything is measured."""
+        until = time.monotonic() + seconds
+        reading = [case for case in self._plan.cases if case.task in _CONSUMING]
+        if not reading:
+            self._warm_up_producing(seconds)
+            return
+        while time.monotonic() < until:
+            for name in (CONFLUENT_MANY, BASELINE_MANY):
+                contender = by_name(name)
+                job = Job("many", contender.client, self._bootstrap, "", call=contender.call)
+                job = self._reading(job, reading[0], contender)
+                children.run_job(self._plan.peers, job, "warm-up")
+
+    def _warm_up_producing(self, seconds: float) -> None:
         topic = f"{self._prefix}-0"
         self._topics.create([topic], PARTITIONS)
         try:
@@ -91,15 +114,21 @@ class Runner:
 
     def run(self) -> None:
         """All cases; failures of a child are recorded and the others go on."""
-        for case in self._plan.cases:
-            rounds = range(case.rounds(self._plan.rounds))
-            if case.task == "import":
-                self._rounds(case, rounds, "", ())
-            elif case.partitions > _COSTLY_TOPIC or case.known_topics > 1:
-                self._with_topics(case, rounds)
-            else:
-                for number in rounds:
-                    self._with_topics(case, range(number, number + 1))
+        try:
+            for case in self._plan.cases:
+                self._run_case(case)
+        finally:
+            self._filled.delete_all()
+
+    def _run_case(self, case: Case) -> None:
+        rounds = range(case.rounds(self._plan.rounds))
+        if case.task == "import" or case.task in _CONSUMING:
+            self._rounds(case, rounds, "", ())
+        elif case.partitions > _COSTLY_TOPIC or case.known_topics > 1:
+            self._with_topics(case, rounds)
+        else:
+            for number in rounds:
+                self._with_topics(case, range(number, number + 1))
 
     def _with_topics(self, case: Case, rounds: range) -> None:
         self._serial += 1
@@ -139,6 +168,8 @@ class Runner:
             bootstrap=self._bootstrap,
             topic=topic,
             loop=contender.loop,
+            call=contender.call,
+            partitions=case.partitions,
             checkout=contender.checkout,
             seconds=self._plan.seconds,
             value_size=case.value_size,
@@ -147,5 +178,20 @@ class Runner:
             linger_ms=case.linger_ms,
             partition=case.partition,
             other_topics=others,
+            extra=dict(contender.extra),
         )
+        if case.task in _CONSUMING:
+            job = self._reading(job, case, contender)
         return children.run_job(python, job, f"{contender.name} on {case.id}")
+
+    def _reading(self, job: Job, case: Case, contender: Contender) -> Job:
+        """The job of a consumer: which topics to read."""
+        filled = self._filled.short(case) if contender.short else self._filled.long(case)
+        warmup = self._filled.warmup(case)
+        return dataclasses.replace(
+            job,
+            topic=filled.topic,
+            records=filled.records,
+            warmup_topic=warmup.topic,
+            warmup_records=warmup.records,
+        )

@@ -3,53 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
 
-from benchmark.contenders import BASELINE, by_name
-from benchmark.results import Figure, Results, Spread, cpu_us, p50_us, p99_us, rate, wall_ms
-from benchmark.targets import verdicts
-
-_METHOD = Path(__file__).with_name("method.rst")
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Column:
-    """A figure with its heading, and whether a ratio to aiokafka 0.14 follows it."""
-
-    heading: str
-    figure: Figure
-    ratio: bool = True
-
-
-_RATE = Column("messages/s", rate)
-_CPU = Column("CPU µs a message", cpu_us)
-_P50 = Column("p50 µs", p50_us)
-_P99 = Column("p99 µs", p99_us, ratio=False)
-_IMPORT = Column("import ms", wall_ms)
-
-COLUMNS: dict[str, tuple[Column, ...]] = {
-    "throughput": (_RATE, _CPU),
-    "codecs": (_RATE, _CPU),
-    "tasks": (_RATE, _CPU),
-    "latency": (_P50, _P99, _CPU),
-    "partitions": (_RATE, _CPU),
-    "topics": (_RATE, _CPU),
-    "import": (_IMPORT,),
-}
-
-TITLES = {
-    "throughput": "Throughput",
-    "codecs": "Compression",
-    "tasks": "500 tasks of send_and_wait",
-    "latency": "One task, one message at a time",
-    "partitions": "Number of partitions",
-    "topics": "Number of known topics",
-    "import": "Import time",
-}
+from benchmark.contenders import by_name, place
+from benchmark.results import Results, Spread
+from benchmark.suites import Suite
+from benchmark.targets import Target, verdicts
 
 
 def number(value: float) -> str:
@@ -80,34 +43,28 @@ class Sheet:
     rows: list[list[str]]
 
 
-def sheets(results: Results, suite: str) -> Iterator[Sheet]:
+def sheets(results: Results, suite: Suite) -> Iterator[Sheet]:
     """The cases of ``suite``, one sheet each."""
-    columns = COLUMNS[suite]
     header = ["client"]
-    for column in columns:
+    for column in suite.columns:
         header.append(column.heading)
         if column.ratio:
-            header.append("÷ 0.14")
-    for case in results.cases(suite):
+            header.extend(suite.bases)
+    for case in results.cases(suite.name):
         rows = []
-        for name in sorted(results.contenders(case), key=_order):
-            row = [by_name(name).label]
-            for column in columns:
+        for name in sorted(results.contenders(case), key=place):
+            contender = by_name(name)
+            row = [contender.label]
+            for column in suite.columns:
                 row.append(spread_text(results.spread(case, name, column.figure)))
-                if column.ratio:
-                    base = results.ratio(case, name, BASELINE, column.figure)
-                    row.append(spread_text(base, ratio=True))
+                for base in contender.bases if column.ratio else ():
+                    ratio = results.ratio(case, name, base, column.figure)
+                    row.append(spread_text(ratio, ratio=True))
             rows.append(row)
         yield Sheet(case.partition("/")[2], header, rows)
 
 
-def _order(name: str) -> int:
-    from benchmark.contenders import CONTENDERS
-
-    return [contender.name for contender in CONTENDERS].index(name)
-
-
-def _verdict_sheet(results: Results) -> Sheet:
+def _verdict_sheet(results: Results, targets: Sequence[Target]) -> Sheet:
     rows = [
         [
             verdict.target.what,
@@ -115,17 +72,19 @@ def _verdict_sheet(results: Results) -> Sheet:
             spread_text(verdict.ratio, ratio=True),
             "yes" if verdict.met else "no",
         ]
-        for verdict in verdicts(results)
+        for verdict in verdicts(targets, results)
     ]
     return Sheet("Targets", ["ratio", "to reach", "measured", "met"], rows)
 
 
-def print_all(results: Results, console: Console) -> None:
+def print_all(
+    results: Results, suites: Sequence[Suite], targets: Sequence[Target], console: Console
+) -> None:
     """Every table on the terminal."""
-    for suite in COLUMNS:
+    for suite in suites:
         for sheet in sheets(results, suite):
-            _print(Sheet(f"{suite}: {sheet.title}", sheet.header, sheet.rows), console)
-    _print(_verdict_sheet(results), console)
+            _print(Sheet(f"{suite.name}: {sheet.title}", sheet.header, sheet.rows), console)
+    _print(_verdict_sheet(results, targets), console)
     for failure in results.failures:
         console.print(f"[red]failed[/] {failure}", highlight=False)
 
@@ -153,7 +112,22 @@ def _figure(name: str, alt: str) -> list[str]:
     return [f".. image:: {name}", f"   :alt: {alt}", ""]
 
 
-def write_rst(results: Results, images: dict[str, str], path: Path) -> None:
+@dataclasses.dataclass(frozen=True, slots=True)
+class Page:
+    """What a page of the documentation is made of.
+
+    Parameters:
+        method: file with its title and what the figures mean.
+        suites: in the order of its sections.
+        targets: what is judged.
+    """
+
+    method: Path
+    suites: Sequence[Suite]
+    targets: Sequence[Target]
+
+
+def write_rst(results: Results, page: Page, images: Mapping[str, str], path: Path) -> None:
     """Write tables and charts as one reStructuredText page.
 
     Parameters:
@@ -162,7 +136,7 @@ def write_rst(results: Results, images: dict[str, str], path: Path) -> None:
     lines = [
         ".. Written by the benchmark; edits are lost.",
         "",
-        *_METHOD.read_text().splitlines(),
+        *page.method.read_text().splitlines(),
         "",
         "Made with::",
         "",
@@ -175,17 +149,20 @@ def write_rst(results: Results, images: dict[str, str], path: Path) -> None:
     for name, text in results.facts.items():
         lines += [f"   * - {name}", f"     - {text}"]
     lines += ["", "Medians, with the least and the greatest of the rounds in brackets.", ""]
-    targets = _verdict_sheet(results)
-    if targets.rows:
-        lines += ["Targets", "-------", "", *_rst_table(targets)]
-    for suite, title in TITLES.items():
+    verdict = _verdict_sheet(results, page.targets)
+    if verdict.rows:
+        lines += ["Targets", "-------", "", *_rst_table(verdict)]
+    for suite in page.suites:
         found = list(sheets(results, suite))
         if not found:
             continue
-        lines += [title, "-" * len(title), ""]
-        if suite in images:
-            lines += _figure(images[suite], title)
+        lines += [suite.title, "-" * len(suite.title), ""]
+        if suite.name in images:
+            lines += _figure(images[suite.name], suite.title)
         for sheet in found:
             lines += [f"**{sheet.title}**", "", *_rst_table(sheet)]
+    if results.failures:
+        lines += ["What did not run", "----------------", ""]
+        lines += [f"* ``{failure.splitlines()[0]}``" for failure in results.failures]
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text("\n".join(lines).rstrip() + "\n")

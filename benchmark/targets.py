@@ -3,9 +3,21 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Iterable
 
-from benchmark.cases import MAIN
-from benchmark.contenders import BASELINE, CONFLUENT, OURS, OURS_UVLOOP
+from benchmark.cases import MAIN, MAIN_MANY, MAIN_ONE
+from benchmark.contenders import (
+    BASELINE,
+    BASELINE_MANY,
+    BASELINE_ONE,
+    CONFLUENT,
+    CONFLUENT_MANY,
+    CONFLUENT_ONE,
+    OURS,
+    OURS_MANY,
+    OURS_ONE,
+    OURS_UVLOOP,
+)
 from benchmark.results import Figure, Results, Spread, cpu_us, p50_us, rate, wall_ms
 
 
@@ -47,7 +59,7 @@ class Verdict:
 _LATENCY = "latency/sequential"
 _SLACK = 1.15
 
-TARGETS = (
+PRODUCER = (
     Target("CPU a message, against aiokafka 0.14", MAIN, cpu_us, OURS, BASELINE, 1 / 3.5),
     Target("CPU a message, against confluent-kafka Producer", MAIN, cpu_us, OURS, CONFLUENT, 1),
     Target("messages/s, against aiokafka 0.14", MAIN, rate, OURS, BASELINE, 3, at_least=True),
@@ -78,11 +90,30 @@ TARGETS = (
     Target("import time, against aiokafka 0.14", "import/import", wall_ms, OURS, BASELINE, 1),
 )  # fmt: skip
 
+CONSUMER = (
+    Target(
+        "CPU a message, async for, against aiokafka 0.14 async for",
+        MAIN_ONE, cpu_us, OURS_ONE, BASELINE_ONE, 1 / 3.5,
+    ),
+    Target(
+        "CPU a message, async for, against confluent-kafka poll",
+        MAIN_ONE, cpu_us, OURS_ONE, CONFLUENT_ONE, 1,
+    ),
+    Target(
+        "CPU a message, getmany, against aiokafka 0.14 getmany",
+        MAIN_MANY, cpu_us, OURS_MANY, BASELINE_MANY, 1 / 3,
+    ),
+    Target(
+        "CPU a message, getmany, against confluent-kafka consume",
+        MAIN_MANY, cpu_us, OURS_MANY, CONFLUENT_MANY, 1,
+    ),
+)  # fmt: skip
 
-def verdicts(results: Results) -> list[Verdict]:
+
+def verdicts(targets: Iterable[Target], results: Results) -> list[Verdict]:
     """The targets that ``results`` has figures for."""
     found = []
-    for target in TARGETS:
+    for target in targets:
         ratio = results.ratio(
             target.case, target.contender, target.base, target.figure, target.base_case
         )

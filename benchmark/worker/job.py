@@ -16,7 +16,8 @@ class Job:
     """One measurement of one contender.
 
     Parameters:
-        task: ``produce``, ``tasks``, ``latency`` or ``admin``.
+        task: ``produce``, ``tasks``, ``latency``, ``one`` (consume record by record),
+            ``many`` (consume in batches) or ``pair`` (a producer and a consumer).
         client: key of the client module's table (``aiokafka``, ``confluent``, ...).
         loop: ``asyncio`` or ``uvloop``; ignored by clients without a loop.
         checkout: import the package from this source tree, not from the environment.
@@ -35,6 +36,12 @@ class Job:
         other_topics: topics to send one message each before warm-up, so that the client
             knows them.
         tasks: number of concurrent senders of the ``tasks`` task.
+        call: how a consumer is asked for records: ``async for``, ``getone``, ``getmany``,
+            ``poll``, ``consume`` or ``for``.
+        partitions: of ``topic`` and of ``warmup_topic``; consumers are assigned all of them.
+        records: in ``topic``, the same number in each partition.
+        warmup_topic: read to its end before the clock starts.
+        warmup_records: in ``warmup_topic``.
         extra: keywords for the client's constructor, for one-off experiments.
     """
 
@@ -56,6 +63,11 @@ class Job:
     partition: int | None = None
     other_topics: tuple[str, ...] = ()
     tasks: int = 500
+    call: str = ""
+    partitions: int = 6
+    records: int = 0
+    warmup_topic: str = ""
+    warmup_records: int = 0
     extra: dict[str, Any] = dataclasses.field(default_factory=dict)
 
     def to_json(self) -> str:
@@ -73,8 +85,9 @@ class Measured:
     """What one job measured.
 
     Parameters:
-        messages: deliveries confirmed in the measured phase.
-        wall_s: seconds on the clock, from the first send to the last confirmation.
+        messages: deliveries confirmed, or records received, in the measured phase.
+        wall_s: seconds on the clock, from the first send to the last confirmation, or from
+            the assignment to the last record.
         cpu_s: user and system seconds of the whole process in that phase, all threads.
         max_rss_mb: the process' largest resident size, megabytes.
         version: version of the client library.

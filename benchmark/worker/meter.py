@@ -8,14 +8,32 @@ from __future__ import annotations
 
 import gc
 import resource
+import sys
 import time
+from pathlib import Path
 
 from benchmark.worker.job import Measured
+
+_STATUS = Path("/proc/self/status")
 
 
 def _cpu_seconds() -> float:
     usage = resource.getrusage(resource.RUSAGE_SELF)
     return usage.ru_utime + usage.ru_stime
+
+
+def _peak_mb() -> float:
+    """Largest resident size of this process, megabytes.
+
+    Linux counts what the parent had at the fork into ``ru_maxrss``, but not into the high-water
+    mark of the memory of the program that was executed then.
+    """
+    if _STATUS.exists():
+        for line in _STATUS.read_text().splitlines():
+            if line.startswith("VmHWM:"):
+                return int(line.split()[1]) / 1024
+    largest = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return largest / (1024 * 1024 if sys.platform == "darwin" else 1024)
 
 
 class Meter:
@@ -50,7 +68,7 @@ class Meter:
             messages=messages,
             wall_s=self.wall_s,
             cpu_s=self.cpu_s,
-            max_rss_mb=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+            max_rss_mb=_peak_mb(),
             version=version,
             p50_us=ordered[len(ordered) // 2] if ordered else 0.0,
             p99_us=ordered[len(ordered) * 99 // 100] if ordered else 0.0,
