@@ -193,6 +193,8 @@ class _BlockReaderPy:
         if raw is None:
             return None
         record = self._deserialized(raw)
+        if self._waiting is not raw:
+            raise RuntimeError("a deserializer has read from the block it is used on")
         self._waiting = None
         self.next_offset = min(raw.offset + 1, _INT64_MAX)
         self.leader_epoch = getattr(self._batch, "partition_leader_epoch", -1)

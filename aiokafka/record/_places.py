@@ -13,15 +13,15 @@ __all__ = ["deserializing_failed", "place", "placed"]
 def place(exc: Exception, topic: str, partition: int, offset: int) -> bool:
     """Set ``topic``, ``partition`` and ``offset`` on any exception that allows it.
 
-    Returns whether that was news to it: an error may be raised again by a later try.
+    Returns whether that was done, and news: an error may be raised again by a later try.
     """
     there = (topic, partition, offset)
     if tuple(getattr(exc, name, None) for name in ("topic", "partition", "offset")) == there:
         return False
     try:
         exc.topic, exc.partition, exc.offset = there  # type: ignore[attr-defined]
-    except (AttributeError, TypeError):  # of a class with slots, or read-only
-        pass
+    except (AttributeError, TypeError):  # it allows no attributes
+        return False
     return True
 
 

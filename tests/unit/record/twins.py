@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from aiokafka.record import _select
+from aiokafka.record._block_reader import _BlockReaderPy, _scan_py
 from aiokafka.record.default_records import (
     _DefaultRecordBatchBuilderPy,
     _DefaultRecordBatchPy,
@@ -25,6 +26,7 @@ class Twin:
 
     def __init__(self, name: str, **classes: Any) -> None:
         self.name = name
+        self.BlockReader = classes["BlockReader"]
         self.DefaultRecord = classes["DefaultRecord"]
         self.DefaultRecordBatch = classes["DefaultRecordBatch"]
         self.DefaultRecordBatchBuilder = classes["DefaultRecordBatchBuilder"]
@@ -34,6 +36,7 @@ class Twin:
         self.LegacyRecordBatchBuilder = classes["LegacyRecordBatchBuilder"]
         self.LegacyRecordMetadata = classes["LegacyRecordMetadata"]
         self.MemoryRecords = classes["MemoryRecords"]
+        self.scan = classes["scan"]
 
     def __repr__(self) -> str:
         return self.name
@@ -51,9 +54,14 @@ class Twin:
         }
         return self.DefaultRecordBatchBuilder(**{**settings, **changes})
 
+    def reader(self, data: Any, fetch_offset: int = 0, *args: Any) -> Any:
+        """A reader of the block `data` of partition 3 of "topic"."""
+        return self.BlockReader(self.MemoryRecords(data), "topic", 3, fetch_offset, *args)
+
 
 PYTHON = Twin(
     "python",
+    BlockReader=_BlockReaderPy,
     DefaultRecord=_DefaultRecordPy,
     DefaultRecordBatch=_DefaultRecordBatchPy,
     DefaultRecordBatchBuilder=_DefaultRecordBatchBuilderPy,
@@ -63,6 +71,7 @@ PYTHON = Twin(
     LegacyRecordBatchBuilder=_LegacyRecordBatchBuilderPy,
     LegacyRecordMetadata=_LegacyRecordMetadataPy,
     MemoryRecords=_MemoryRecordsPy,
+    scan=_scan_py,
 )
 TWINS = [PYTHON]
 if _select.compiled is not None:
