@@ -25,9 +25,21 @@ def _names(results: Results, case: str) -> list[str]:
     return [name for name in names if by_name(name).client != _NOT_SHOWN]
 
 
-def bars(axes: Axes, results: Results, case: str, figure: Figure, title: str, unit: str) -> None:
-    """Horizontal bars, one a contender, the value at the end of each."""
-    names = _names(results, case)
+def bars(
+    axes: Axes,
+    results: Results,
+    case: str,
+    figure: Figure,
+    title: str,
+    unit: str,
+    without: frozenset[str] = frozenset(),
+) -> None:
+    """Horizontal bars, one a contender, the value at the end of each.
+
+    Parameters:
+        without: contenders that would make all others look alike.
+    """
+    names = [name for name in _names(results, case) if name not in without]
     found: list[tuple[str, Spread]] = []
     for name in names:
         spread = results.spread(case, name, figure)
@@ -67,6 +79,10 @@ def _tick(value: float, _: int) -> str:
     return f"{value / 1000:g} k" if value >= 10_000 else f"{value:g}"
 
 
+def _minor_tick(value: float, _: int) -> str:
+    return _tick(value, 0) if f"{value:e}"[0] in "25" else ""
+
+
 def save(picture: Picture, path: Path) -> str:
     """Write the picture; returns the file's name."""
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -90,9 +106,13 @@ def grouped(
     title: str,
     unit: str,
 ) -> None:
-    """A line a contender over labelled cases, on a logarithmic scale."""
+    """A line a contender over labelled cases, on a logarithmic scale.
+
+    Those that take part in the first case only have no line.
+    """
     labels = [label for label, _ in cases]
-    names = list(dict.fromkeys(name for _, case in cases for name in _names(results, case)))
+    compared = cases[1:] or cases
+    names = list(dict.fromkeys(name for _, case in compared for name in _names(results, case)))
     for name in names:
         spreads = [results.spread(case, name, figure) for _, case in cases]
         points = [(x, s) for x, s in enumerate(spreads) if s is not None]
@@ -113,6 +133,8 @@ def grouped(
     axes.set_title(title, fontsize=10, loc="left")
     axes.set_ylabel(unit, fontsize=8)
     axes.tick_params(labelsize=8)
+    axes.tick_params(which="minor", labelsize=7)
     axes.yaxis.set_major_formatter(matplotlib.ticker.FuncFormatter(_tick))
+    axes.yaxis.set_minor_formatter(matplotlib.ticker.FuncFormatter(_minor_tick))
     axes.grid(axis="y", which="both", linewidth=0.3, alpha=0.6)
     axes.spines[["top", "right"]].set_visible(False)

@@ -48,7 +48,7 @@ def codecs(results: Results, path: Path) -> str | None:
             panel, results, cases, cpu_us, f"{size.removesuffix('B')} B",
             "CPU µs a message, log scale (less is better)",
         )  # fmt: skip
-    axes[0].legend(fontsize=7, frameon=False)
+    axes[0].legend(fontsize=7, framealpha=0.85, edgecolor="none")
     return save(picture, path)
 
 
@@ -96,7 +96,7 @@ def partitions(results: Results, path: Path) -> str | None:
         cases = [(c.split("/")[1].split("-")[0], c) for c in known if c.endswith(kind)]
         grouped(panel, results, cases, cpu_us, title, unit)
     grouped(axes[2], results, [(c.split("/")[1], c) for c in topics], cpu_us, "Topics known", unit)
-    axes[0].legend(fontsize=7, frameon=False)
+    axes[0].legend(fontsize=7, framealpha=0.85, edgecolor="none")
     return save(picture, path)
 
 
