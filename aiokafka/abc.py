@@ -18,7 +18,7 @@ __all__ = ["AbstractTokenProvider", "ConsumerRebalanceListener"]
 class ConsumerRebalanceListener(abc.ABC):
     """Told when the group takes partitions from this consumer or gives it some.
 
-    Pass an instance to :meth:`AIOKafkaConsumer.subscribe`. Both methods may be plain
+    Pass an instance to :meth:`AIOKafkaConsumer.subscribe`. The methods may be plain
     functions or coroutine functions; the consumer awaits a returned coroutine before the
     rebalance goes on, and fetches nothing meanwhile. A method that takes longer than
     ``max_poll_interval_ms`` or the rebalance timeout costs the consumer its membership. An
@@ -33,9 +33,12 @@ class ConsumerRebalanceListener(abc.ABC):
 
         Called before the group distributes the partitions anew, after the consumer has
         stopped fetching: the place to commit offsets that are not committed automatically.
+        Under the cooperative protocol (KIP-429) called after the distribution, and only if
+        partitions were taken.
 
         Parameters:
-            revoked: the partitions this consumer had; empty before the first rebalance.
+            revoked: the partitions this consumer had, empty before the first rebalance; under
+                the cooperative protocol those that it has to give up.
         """
 
     @abc.abstractmethod
@@ -45,8 +48,25 @@ class ConsumerRebalanceListener(abc.ABC):
         The place to :meth:`~AIOKafkaConsumer.seek` to positions kept elsewhere.
 
         Parameters:
-            assigned: all partitions this consumer has now, not only the ones added.
+            assigned: all partitions this consumer has now, not only the ones added; under
+                the cooperative protocol (KIP-429) the ones added, perhaps none.
         """
+
+    # Optional on purpose: a listener of 0.14 does not have it.
+    def on_partitions_lost(self, lost: set[TopicPartition]) -> Awaitable[None] | None:
+        """Finish with partitions that this consumer has lost already (KIP-429).
+
+        Called instead of :meth:`on_partitions_revoked` when the group has removed this
+        consumer, such as after ``max_poll_interval_ms`` or ``session_timeout_ms``: other
+        consumers may have the partitions already, and nothing can be committed any more. By
+        default calls :meth:`on_partitions_revoked`.
+
+        Parameters:
+            lost: the partitions this consumer had.
+
+        .. versionadded:: 0.14.1
+        """
+        return self.on_partitions_revoked(lost)
 
 
 class AbstractTokenProvider(abc.ABC):

@@ -101,6 +101,9 @@ class CommitFailedError(KafkaError):
             args = (_COMMIT_FAILED, *args)
         super().__init__(*args)
 
+    def __str__(self) -> str:
+        return f"{type(self).__name__}: {' '.join(map(str, self.args))}"
+
 
 class AuthenticationMethodNotSupported(KafkaError):
     """The broker and the client share no way to authenticate."""

@@ -156,6 +156,7 @@ class SubscriptionState:
         self._listener: ConsumerRebalanceListener | None = None
         self._subscription_waiters: list[asyncio.Future[None]] = []
         self._assignment_waiters: list[asyncio.Future[None]] = []
+        self._poll_waiters: list[asyncio.Future[None]] = []
         self._fetch_waiters: MutableSet[asyncio.Future[Any]] = set()
         self._callbacks: list[Callable[[], None]] = []
         self._fetch_count = 0
@@ -327,6 +328,19 @@ class SubscriptionState:
             self._subscription._begin_reassignment(delivering=delivering)
             self._notify()
 
+    @contextlib.contextmanager
+    def holding_back(self, subscription: Subscription) -> Iterator[None]:
+        """Give no records out while the listener is told of a change.
+
+        .. versionadded:: 0.14.1
+        """
+        subscription._delivering = False
+        try:
+            yield
+        finally:
+            subscription._delivering = True
+            self._notify()
+
     def _automatic(self) -> Subscription:
         if self._subscription is None or not self.partitions_auto_assigned():
             raise IllegalStateError("Nothing is subscribed to that a group could assign")
@@ -370,6 +384,16 @@ class SubscriptionState:
     def wait_for_assignment(self) -> asyncio.Future[None]:
         """A future of the next assignment, never of the one in force."""
         return self._waiter(self._assignment_waiters)
+
+    def wait_for_poll(self) -> asyncio.Future[None]:
+        """A future of the application's asking for records; done if it is waiting for some.
+
+        .. versionadded:: 0.14.1
+        """
+        future = self._waiter(self._poll_waiters)
+        if self._fetch_count:
+            self._resolve(self._poll_waiters)
+        return future
 
     def register_fetch_waiters(self, waiters: MutableSet[asyncio.Future[Any]]) -> None:
         """Let :meth:`abort_waiters` reach the futures of calls that wait for records."""
@@ -416,6 +440,8 @@ class SubscriptionState:
     def fetch_context(self) -> Iterator[None]:
         """The application waits for records: it is not idle."""
         self._fetch_count += 1
+        if self._poll_waiters:
+            self._resolve(self._poll_waiters)
         try:
             yield
         finally:

@@ -1,0 +1,294 @@
+"""From one assignment to the next: when to join, what is given up before, what is taken after.
+
+Runs no task: all of it happens in the coordination task.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import TYPE_CHECKING, Any
+
+from aiokafka._deadline import Deadline
+from aiokafka._retry import pause
+from aiokafka.consumer._assigning import (
+    Change,
+    assignor_named,
+    partition_counts,
+    subscriptions_of,
+)
+from aiokafka.consumer._commits import Committing
+from aiokafka.consumer._committed import ReadingCommitted
+from aiokafka.consumer._group_states import UNKNOWN_GENERATION, MemberState
+from aiokafka.consumer._heartbeats import Heartbeating
+from aiokafka.consumer.subscription_state import Assignment, Subscription
+from aiokafka.coordinator.protocol import ConsumerProtocolMemberAssignment
+from aiokafka.errors import KafkaError
+from aiokafka.protocol.api import Response
+from aiokafka.structs import TopicPartition
+
+log = logging.getLogger("aiokafka.consumer.group_coordinator")
+
+# Seconds the leader waits for the metadata of topics that only others have subscribed to: the
+# others wait for the leader, and no heartbeats are sent meanwhile.
+_METADATA_WAIT = 3.0
+
+
+class Rejoining(Heartbeating, Committing, ReadingCommitted):
+    """The part of the group coordinator that takes a member through a rebalance."""
+
+    _held_generation: int
+
+    if TYPE_CHECKING:  # made where CoordinatorGroupRebalance can be replaced
+
+        async def _do_rejoin_group(self, subscription: Subscription) -> bool: ...
+
+    def need_rejoin(self, subscription: Subscription) -> bool:
+        """Is there no assignment for *subscription*, or has something asked for a new one?"""
+        return subscription.assignment is None or self._rejoin_needed_fut.done()
+
+    def _on_metadata_change(self) -> None:
+        # Only the leader can make more of it than it is; and brokers take another member that
+        # joins again with nothing new for one that has not heard their answer.
+        if self._is_leader:
+            self.request_rejoin("the partitions of the group's topics have changed")
+
+    async def ensure_active_group(
+        self, subscription: Subscription, prev_assignment: Assignment | None
+    ) -> Assignment | None:
+        """Join the group, again if need be.
+
+        Parameters:
+            prev_assignment: what this member has had until now.
+
+        Returns:
+            The new assignment; None when the subscription has changed meanwhile, or the
+            consumer is being closed.
+
+        Raises:
+            KafkaError: joining cannot succeed.
+        """
+        stale = self._state is MemberState.STALE
+        reason = self._rejoin_reason
+        await self._on_join_prepare(prev_assignment)
+        if stale and self._wanted(subscription):
+            self._go(MemberState.STALE)
+            await self._wait_for_poll(subscription)
+        attempt = 0
+        while self._wanted(subscription):
+            await self.ensure_coordinator_known()
+            # What asks for another rebalance from now on asks for one after this.
+            if self._rejoin_needed_fut.done():
+                reason = self._rejoin_reason
+                self._rejoin_needed_fut = self._loop.create_future()
+            if await self._do_rejoin_group(subscription):
+                self._rebalances += 1
+                self._last_rebalance_at = self._loop.time()
+                self._last_rebalance_reason = reason
+                self._well("Joining")
+                self._well("Syncing")
+                return subscription.assignment
+            if self._wanted(subscription):
+                await self._give_up_lost()
+                await pause(self._backoff.delay(attempt, self._client._rng))
+            attempt += 1
+        return None
+
+    def _wanted(self, subscription: Subscription) -> bool:
+        return subscription.active and not self._closing.done()
+
+    async def _wait_for_poll(self, subscription: Subscription) -> None:
+        """Wait until the application asks for records again."""
+        poll = self._subscription.wait_for_poll()
+        await asyncio.wait(
+            (poll, subscription.unsubscribe_future, self._closing),
+            return_when=asyncio.FIRST_COMPLETED,
+        )
+
+    # Before
+
+    async def _on_join_prepare(self, prev_assignment: Assignment | None) -> None:
+        """Finish with what is given up: commit, tell the listener.
+
+        The eager protocol gives up everything.  The cooperative one (KIP-429) gives up nothing
+        yet, unless the subscription has changed or the membership was lost.
+        """
+        self._go(MemberState.PREPARING)
+        had = frozenset() if prev_assignment is None else prev_assignment.tps
+        keep = (
+            self._cooperative
+            and not self._lost
+            and (prev_assignment is None or prev_assignment.active)
+        )
+        self._subscription.begin_reassignment(delivering=keep)
+        if prev_assignment is not None and not self._lost:
+            await self._maybe_do_last_autocommit(prev_assignment)
+        if keep and not self._lost:
+            return
+        self._subscription.begin_reassignment()
+        if self._lost:
+            self._go(MemberState.FENCED)
+            await self._calls.lost(had)
+        elif had or not self._cooperative:
+            await self._calls.revoked(had)
+        self._let_go(prev_assignment)
+
+    @property
+    def _lost(self) -> bool:
+        """Has the group removed this member since it was given its partitions?"""
+        return (
+            self.generation == UNKNOWN_GENERATION and self._held_generation != UNKNOWN_GENERATION
+        )
+
+    async def _give_up_lost(self) -> None:
+        """Under the cooperative protocol the membership may be lost with partitions in hand."""
+        if self._held is not None and self._lost:
+            self._go(MemberState.FENCED)
+            self._subscription.begin_reassignment()
+            await self._calls.lost(self._held.tps)
+            self._let_go(self._held)
+
+    def _let_go(self, assignment: Assignment | None) -> None:
+        """Nothing is held any more."""
+        self._held = None
+        self._held_generation = UNKNOWN_GENERATION
+        if self._cooperative and assignment is not None and assignment.active:
+            self._subscription.update_assignment(added=(), taken=assignment.tps)
+            self._subscription.begin_reassignment()
+
+    # The leader
+
+    def _follow(self) -> None:
+        """Somebody else leads the group: only our own topics matter."""
+        self._is_leader = False
+        if self._group_topics:
+            self._group_topics = frozenset()
+            self._track(self._subscription.topics)
+        self._metadata_snapshot = self._get_metadata_snapshot()
+
+    async def _perform_assignment(self, response: Response) -> dict[str, Any]:
+        """The leader's work: share the partitions out.
+
+        Parameters:
+            response: a JoinGroupResponse of any version.
+
+        Returns:
+            For each member id its assignment, bytes or an object with ``encode()``.
+
+        Raises:
+            KafkaError: the assignor cannot be used.
+        """
+        assignor = assignor_named(self._assignors, response.group_protocol, self.group_id)
+        members = subscriptions_of(response)
+        log.info(
+            "Elected group leader of %s -- performing partition assignments using %s",
+            self.group_id,
+            assignor.name,
+        )
+        self._is_leader = True
+        self._group_topics = frozenset(
+            topic for member in members.values() for topic in member.subscription
+        )
+        await self._wait_for_group_topics()
+        self._metadata_snapshot = self._get_metadata_snapshot()
+        if getattr(response, "skip_assignment", False):
+            # KIP-814: a static leader is back; the coordinator keeps the assignment.
+            return {}
+        assignments: dict[str, Any] = assignor.assign(self._cluster, members)
+        log.debug("Assignments of group %s: %s", self.group_id, assignments)
+        return assignments
+
+    async def _wait_for_group_topics(self) -> None:
+        """Have the metadata of all topics of the group, as far as it comes soon."""
+        topics = self._group_topics.union(self._subscription.topics)
+        known = partition_counts(self._cluster, topics)
+        missing = sorted(topics.difference(known))
+        if self._subscription.subscribed_pattern is not None:
+            if not missing:
+                return
+            refreshed = self._client.force_metadata_update()
+        else:
+            refreshed = self._client.set_topics(topics)
+        if missing:
+            limit = min(_METADATA_WAIT, self._session_timeout_ms / 3000)
+            try:
+                await Deadline.after(limit).run(refreshed, what=f"Metadata of {missing}")
+            except KafkaError as error:
+                log.info("Assigning partitions without those of %s: %s", missing, error)
+
+    # After
+
+    async def _on_join_complete(
+        self, subscription: Subscription, protocol: str, assignment_bytes: bytes
+    ) -> bool:
+        """Take the assignment and tell the listener; False: join again."""
+        try:
+            assignment = ConsumerProtocolMemberAssignment.decode(assignment_bytes or _EMPTY)
+        except KafkaError as error:
+            self._trouble("Joining", error)
+            self.request_rejoin("the assignment could not be read")
+            return False
+        partitions = [TopicPartition(*tp) for tp in assignment.partitions()]
+        foreign = sorted({tp.topic for tp in partitions}.difference(subscription.topics))
+        if foreign:
+            log.warning("Group %s assigned %s, not subscribed to", self.group_id, foreign)
+            self.request_rejoin("topics were assigned that are not subscribed to")
+            return False
+        self._go(MemberState.ASSIGNING)
+        assignor = assignor_named(self._assignors, protocol, self.group_id)
+        assignor.on_assignment(assignment)
+        on_generation = getattr(assignor, "on_generation_assignment", None)
+        if on_generation is not None:
+            on_generation(self.generation)
+        self._start_heartbeat_task()
+        if self._cooperative:
+            await self._take_change(subscription, partitions)
+        else:
+            await self._take_anew(subscription, partitions)
+        return True
+
+    async def _take_anew(
+        self, subscription: Subscription, partitions: list[TopicPartition]
+    ) -> None:
+        """Eager: everything was given up, and everything is new."""
+        log.info(
+            "Setting newly assigned partitions %s for group %s", set(partitions), self.group_id
+        )
+        self._subscription.assign_from_subscribed(partitions)
+        self._keep(subscription)
+        with self._subscription.holding_back(subscription):
+            await self._calls.assigned(partitions)
+
+    async def _take_change(
+        self, subscription: Subscription, partitions: list[TopicPartition]
+    ) -> None:
+        """Cooperative: give up what was taken, then take what was added (KIP-429)."""
+        held = self._held
+        owned = held.tps if held is not None and held.active else frozenset()
+        change = Change.between(owned, partitions)
+        if change.taken and held is not None:
+            with self._subscription.holding_back(subscription):
+                await self._calls.revoked(change.taken)
+            # Others get them only when we have joined again without them.
+            self.request_rejoin("partitions were given up for other members")
+        if not subscription.active:
+            return
+        log.info(
+            "Setting newly assigned partitions %s for group %s", set(change.added), self.group_id
+        )
+        self._subscription.update_assignment(
+            added=[tp for tp in partitions if tp in change.added], taken=change.taken
+        )
+        self._keep(subscription)
+        with self._subscription.holding_back(subscription):
+            await self._calls.assigned(change.added)
+
+    def _keep(self, subscription: Subscription) -> None:
+        self._held = subscription.assignment
+        self._held_generation = self.generation
+        if self._held is not None:
+            # Positions are wanted while the listener is being told, for it may ask for them.
+            self.start_commit_offsets_refresh_task(self._held)
+
+
+_EMPTY = ConsumerProtocolMemberAssignment(0, [], b"").encode()
