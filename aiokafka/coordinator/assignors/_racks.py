@@ -61,6 +61,10 @@ class Racks:
             for member_id in member_ids
         )
 
+    def near(self, member_id: str, partition: tuple[str, int]) -> bool:
+        """Like :meth:`match`, but a member that names no rack is near to nothing."""
+        return self._of_member.get(member_id) in self._of_partition.get(partition, _NOWHERE)
+
     def of_partition(self, partition: tuple[str, int]) -> frozenset[str]:
         """The racks of a partition's replicas."""
         return self._of_partition.get(partition, _NOWHERE)

@@ -9,6 +9,8 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from hypothesis import strategies as st
+
 from aiokafka.cluster import ClusterMetadata
 from aiokafka.coordinator.protocol import MemberSubscription
 from aiokafka.structs import BrokerMetadata, PartitionMetadata, TopicPartition
@@ -106,3 +108,45 @@ def golden() -> list[Golden]:
             Golden(cluster(item["topics"], racks), item["members"], answers, any(racks.values()))
         )
     return found
+
+
+# --- random groups -------------------------------------------------------------------------------
+
+
+class Group(NamedTuple):
+    cluster: ClusterMetadata
+    members: dict[str, MemberSubscription]
+
+
+def subscribed_to(group: Group) -> set[TopicPartition]:
+    """All partitions that somebody is to have."""
+    return {
+        TopicPartition(topic, number)
+        for member in group.members.values()
+        for topic in member.subscription
+        for number in group.cluster.partitions_for_topic(topic) or ()
+    }
+
+
+@st.composite
+def groups(draw: Any, equal: bool = False, with_racks: bool | None = None) -> Group:
+    """Groups whose members hold nothing yet."""
+    racks = draw(st.booleans()) if with_racks is None else with_racks
+    topics: dict[str, int | list[list[int]]] = {}
+    for index in range(draw(st.integers(1, 5))):
+        count = draw(st.integers(1, 9))
+        first = draw(st.integers(0, 2))
+        topics[f"t{index}"] = [[(first + number) % 3] for number in range(count)]
+    made = cluster(topics, {n: f"rack-{n}" if racks else None for n in range(3)})
+    names = sorted(topics)
+    members = {}
+    for index in range(draw(st.integers(1, 8))):
+        some = st.lists(st.sampled_from(names), min_size=1, unique=True).map(sorted)
+        rack = draw(st.sampled_from([None, "rack-0", "rack-1", "rack-2"])) if racks else None
+        members[f"m{index}"] = MemberSubscription(names if equal else draw(some), rack_id=rack)
+    return Group(made, members)
+
+
+def equal_groups(with_racks: bool | None = None) -> Any:
+    """Groups in which all members are subscribed to the same topics."""
+    return groups(equal=True, with_racks=with_racks)

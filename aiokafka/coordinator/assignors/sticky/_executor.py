@@ -81,7 +81,10 @@ class StickyAssignmentExecutor:
         #: What each member has, apart by audience; the latest come last, and go first.
         self._held: list[dict[_Audience, list[TopicPartition]]] = [{} for _ in self._ids]
         self._claims = Claims({}, {})
+        #: Do racks matter; and what is not near to its owner, and may go to somebody nearer.
         self._by_rack = False
+        self._far: list[TopicPartition] = []
+        self._moved: set[TopicPartition] = set()
         self._former: list[dict[int, list[TopicPartition]]] | None = None
 
     def perform_initial_assignment(self) -> None:
@@ -92,9 +95,15 @@ class StickyAssignmentExecutor:
                 if topic in subscribers:
                     subscribers[topic].append(number)
         self._claims = Claims(self._members, self._partitions)
+        everything = [(topic, n) for topic, numbers in self._partitions.items() for n in numbers]
+        self._by_rack = self._racks.matter(self._ids, everything)
+        may_improve = self._by_rack and len({tuple(each) for each in subscribers.values()}) == 1
         owned: list[list[TopicPartition]] = [[] for _ in self._ids]
         for partition, member_id in self._claims.owner.items():
-            owned[self._numbers[member_id]].append(partition)
+            if may_improve and not self._racks.near(member_id, partition):
+                self._far.append(partition)
+            else:
+                owned[self._numbers[member_id]].append(partition)
         self._sizes[:] = map(len, owned)
         self._make_audiences(subscribers)
         for number, partitions in enumerate(owned):
@@ -116,8 +125,7 @@ class StickyAssignmentExecutor:
     def balance(self) -> None:
         """Share out what is nobody's, then even out what everybody has."""
         unassigned = self._unassigned()
-        if self._racks.matter(self._ids, [*unassigned, *self._claims.owner]):
-            self._by_rack = True
+        if self._by_rack:
             unassigned = self._share_out_by_rack(unassigned)
         for partition in unassigned:
             audience = self._audience_of[partition.topic]
@@ -138,7 +146,8 @@ class StickyAssignmentExecutor:
         return [partition for partition in found if partition not in owner]
 
     def _share_out_by_rack(self, unassigned: list[TopicPartition]) -> list[TopicPartition]:
-        """Give partitions to members in a rack of theirs, but to nobody more than an equal share
+        """Give partitions to members in a rack of theirs; those that are far from their owners
+        too, which keep what nobody else is nearer to.  Nobody is given more than an equal share
         (or one more, if the partitions do not divide evenly).
 
         Returns:
@@ -148,7 +157,7 @@ class StickyAssignmentExecutor:
         more -= sum(size > fair for size in self._sizes)
         near: dict[tuple[_Audience, frozenset[str]], _Audience | None] = {}
         rest = []
-        for partition in unassigned:
+        for partition in [*unassigned, *sorted(self._far)]:
             audience = self._audience_of[partition.topic]
             key = audience, self._racks.of_partition(partition)
             if key not in near:
@@ -161,10 +170,20 @@ class StickyAssignmentExecutor:
             else:
                 self._give(partition, audience, member)
                 more -= self._sizes[member] > fair
-        return rest
+        return [
+            partition for partition in rest if not self._give_back(partition, fair + (more > 0))
+        ]
+
+    def _give_back(self, partition: TopicPartition, limit: int) -> bool:
+        """Let the owner of a partition that is far from everybody keep it, if it has room."""
+        owner = self._claims.owner.get(partition)
+        if owner is None or self._sizes[self._numbers[owner]] >= limit:
+            return False
+        self._give(partition, self._audience_of[partition.topic], self._numbers[owner])
+        return True
 
     def _is_near(self, member: int, partition: TopicPartition) -> bool:
-        return self._racks.match(self._ids[member], partition)
+        return self._racks.near(self._ids[member], partition)
 
     def _give(self, partition: TopicPartition, audience: _Audience, member: int) -> None:
         self._sizes[member] += 1
@@ -173,14 +192,14 @@ class StickyAssignmentExecutor:
     def _take(self, partition: TopicPartition, audience: _Audience, member: int) -> None:
         self._sizes[member] -= 1
         held = self._held[member][audience]
-        if held[-1] == partition:
-            held.pop()
-        else:
-            held.remove(partition)
+        _remove(held, partition)
         if not held:
             del self._held[member][audience]
         for each in self._audiences_of_member[member]:
             each.has_less(member)
+        before = self._claims.former.get(partition)
+        if before is not None and self._is_kept(member, partition):
+            _remove(self._lost_to(member).get(self._numbers[before], []), partition)
 
     def _even_out(self) -> bool:
         """Let everybody in turn, from those who have most, give what they have too much.
@@ -212,10 +231,15 @@ class StickyAssignmentExecutor:
         partition, poor = self._choose(rich, poor, audience)
         self._take(partition, audience, rich)
         self._give(partition, audience, poor)
-        if partition in self._claims.owner:
+        if partition in self._moved or self._is_kept(rich, partition):
+            self._moved.add(partition)
             source, target = self._ids[rich], self._ids[poor]
             self.partition_movements.move_partition(partition, source, target)
         return True
+
+    def _is_kept(self, member: int, partition: TopicPartition) -> bool:
+        """Has the member had the partition before this assignment?"""
+        return self._claims.owner.get(partition) == self._ids[member]
 
     def _choose(self, rich: int, poor: int, audience: _Audience) -> tuple[TopicPartition, int]:
         """Which partition moves, and to whom: ``poor``, or one who has as little.
@@ -224,10 +248,9 @@ class StickyAssignmentExecutor:
         ``rich`` has got just now, which are the latest.
         """
         for before, partitions in self._lost_to(rich).items():
-            if partitions and self._sizes[before] == self._sizes[poor]:
+            if self._sizes[before] == self._sizes[poor]:
                 for partition in reversed(partitions):
                     if self._audience_of[partition.topic] is audience:
-                        partitions.remove(partition)
                         return partition, before
         latest = self._held[rich][audience]
         partition = latest[-1]
@@ -235,12 +258,12 @@ class StickyAssignmentExecutor:
             partition = min(
                 reversed(latest[-_CANDIDATES:]),
                 key=lambda p: (
-                    p in self._claims.owner,
+                    self._is_kept(rich, p),
                     not self._is_near(poor, p),
                     self._is_near(rich, p),
                 ),
             )
-        if partition in self._claims.owner:
+        if self._is_kept(rich, partition):
             partition = self.partition_movements.get_partition_to_be_moved(
                 partition, self._ids[rich], self._ids[poor]
             )
@@ -252,7 +275,10 @@ class StickyAssignmentExecutor:
             return {}
         if self._former is None:
             self._former = [{} for _ in self._ids]
+            free = set(self._far)
             for partition, before in sorted(self._claims.former.items()):
+                if partition in free:
+                    continue
                 owner = self._numbers[self._claims.owner[partition]]
                 lost = self._former[owner].setdefault(self._numbers[before], [])
                 lost.append(partition)
@@ -268,3 +294,11 @@ class StickyAssignmentExecutor:
     def owner_of(self, partition: TopicPartition) -> str | None:
         """The member that rightfully held a partition before this assignment."""
         return self._claims.owner.get(partition)
+
+
+def _remove(partitions: list[TopicPartition], partition: TopicPartition) -> None:
+    """Remove a partition, which is the last one nearly always, if it is there."""
+    if partitions and partitions[-1] == partition:
+        partitions.pop()
+    elif partition in partitions:
+        partitions.remove(partition)

@@ -105,10 +105,11 @@ class StickyPartitionAssignor(BuiltinPartitionAssignor):
     Balanced means: nobody could be given a partition by a member that has at least two more.  When
     a member leaves only its partitions move; when one joins only as many as it needs to have its
     share.  What members hold is known from their user data, which is the same as that of Java's
-    ``StickyAssignor`` (class name ``sticky``), so that both can be in one group.
+    ``StickyAssignor``, so that both can be in one group.
 
-    Racks count where they cost nothing (KIP-881): of the members that a partition may go to with
-    the same balance, one in a rack of its replicas gets it.
+    Racks come second to balance (KIP-881): of the members that may be given a partition, one in
+    the rack of a replica is given it.  When all members are subscribed to the same topics, a
+    partition also moves to such a member from one that is not, as with the Java client.
     """
 
     name = "sticky"
