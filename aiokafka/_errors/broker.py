@@ -37,6 +37,10 @@ class CorruptRecordException(BrokerResponseError):
         "A record failed its CRC, is too large, lacks a key a compacted topic needs, or "
         "is otherwise damaged"
     )
+    #: Where a consumer met it; None elsewhere.  Seek past the offset to go on.
+    topic: str | None = None
+    partition: int | None = None
+    offset: int | None = None
 
 
 class UnknownTopicOrPartitionError(BrokerResponseError):

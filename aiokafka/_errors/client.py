@@ -138,6 +138,11 @@ class KafkaConnectionError(KafkaError):
 class UnsupportedCodecError(KafkaError):
     """The library for a compression codec is not installed."""
 
+    #: Where a consumer met it; None elsewhere.  Seek past the offset to go on.
+    topic: str | None = None
+    partition: int | None = None
+    offset: int | None = None
+
 
 class KafkaConfigurationError(KafkaError):
     """A setting is wrong, or does not go with another one."""

@@ -144,6 +144,7 @@ class _BlockReaderPy:
         self.leader_epoch = -1
         self._batch: Any = None  # the batch at hand
         self._checked = False  # whether its checksum is known to be right
+        self._control: Any = None  # its record, of a control batch
         self._raw: Iterator[Any] | None = None  # its records, when it is open
         self._left = 0  # how many of them are to come
         self._waiting: Any = None  # a record that was read but not given out
@@ -224,6 +225,7 @@ class _BlockReaderPy:
             if self._batch is None:
                 return False
             self._checked = not self._check_crcs
+            self._control = None
         batch = self._batch
         if _wrapped(batch.next_offset) <= self.next_offset:
             self._batch = None
@@ -246,8 +248,9 @@ class _BlockReaderPy:
     def _passed_over(self, batch: Any) -> bool:
         if batch.is_control_batch:
             if self._filter is not None:
-                record = next(iter(batch), None)
-                key = None if record is None else record.key
+                if self._control is None:
+                    self._control = next(iter(batch), None)
+                key = None if self._control is None else self._control.key
                 self._filter.marker(batch.producer_id, self._last_offset(), key)
             return True
         return (

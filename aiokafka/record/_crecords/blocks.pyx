@@ -141,10 +141,12 @@ cdef class BlockReader:
     cdef object _filter
     cdef public int64_t next_offset
     cdef readonly int32_t leader_epoch
-    # The batch at hand, whether its checksum is known to be right, whether it is open.
+    # The batch at hand, whether its checksum is known to be right, whether it is open, and
+    # the record of a control batch.
     cdef object _batch
     cdef bint _checked
     cdef bint _opened
+    cdef object _control
     cdef int32_t _batch_epoch
     cdef object _timestamp_type
     # It again when it is of magic 2; otherwise its records, and the next of them.
@@ -262,6 +264,7 @@ cdef class BlockReader:
             if self._batch is None:
                 return False
             self._checked = not self._check_crcs
+            self._control = None
         if self._after() <= self.next_offset:
             self._batch = None
             return True
@@ -301,8 +304,9 @@ cdef class BlockReader:
             return batch._attributes & CONTROL_MASK != 0
         last_offset = <int64_t>(<uint64_t>batch.offset_after() - 1)
         if batch._attributes & CONTROL_MASK:
-            record = next(iter(batch), None)
-            key = None if record is None else record.key
+            if self._control is None:
+                self._control = next(iter(batch), None)
+            key = None if self._control is None else self._control.key
             self._filter.marker(batch.producer_id, last_offset, key)
             return True
         return self._filter.skips(batch.producer_id, last_offset)
