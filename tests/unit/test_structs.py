@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import pickle
+import weakref
 from typing import Any, NamedTuple
 
 import pytest
@@ -98,3 +100,59 @@ def test_consumer_record_is_open_to_frameworks() -> None:
 )
 def test_pickle(value: ConsumerRecord[Any, Any] | NamedTuple) -> None:
     assert pickle.loads(pickle.dumps(value)) == value
+
+
+def test_consumer_record_with_something_attached() -> None:
+    one = record()
+    one.mine = [1]  # type: ignore[attr-defined]
+    for other in (pickle.loads(pickle.dumps(one)), copy.copy(one), copy.deepcopy(one)):
+        assert type(other) is ConsumerRecord
+        assert other == one
+        assert other.mine == [1]
+    shallow: Any = copy.copy(one)
+    assert shallow.mine == [1]
+    assert not hasattr(dataclasses.replace(one, offset=6), "mine")
+    assert weakref.ref(one)() is one
+
+
+def test_consumer_record_is_a_dataclass() -> None:
+    one = record()
+    assert dataclasses.is_dataclass(ConsumerRecord)
+    assert dataclasses.asdict(one) == {name: getattr(one, name) for name in RECORD_FIELDS}
+    assert dataclasses.astuple(one) == tuple(getattr(one, name) for name in RECORD_FIELDS)
+    assert dataclasses.replace(one, key=b"other").key == b"other"
+    assert repr(one).startswith("ConsumerRecord(topic='t', partition=0, offset=5, ")
+    match one:
+        case ConsumerRecord(topic, partition, offset):
+            assert (topic, partition, offset) == ("t", 0, 5)
+
+
+def test_vars_of_a_consumer_record() -> None:
+    """Its fields, in their order, and what else is on it."""
+    one = record()
+    one.mine = 1  # type: ignore[attr-defined]
+    assert list(vars(one)) == [*RECORD_FIELDS, "mine"]
+    assert vars(one)["offset"] == 5
+    del one.checksum
+    assert "checksum" not in vars(one)
+
+
+def test_subclasses_of_a_consumer_record() -> None:
+    @dataclasses.dataclass
+    class Extended(ConsumerRecord[str, int]):
+        extra: int = 0
+
+    one = Extended("t", 0, 5, 1000, 0, "k", 1, None, 1, 1, (), extra=7)
+    assert list(vars(one)) == [*RECORD_FIELDS, "extra"]
+    assert dataclasses.asdict(one)["extra"] == 7
+    assert copy.copy(one) == one
+    assert one != ConsumerRecord("t", 0, 5, 1000, 0, "k", 1, None, 1, 1, ())
+
+
+def test_types_of_a_consumer_record() -> None:
+    """Checked by mypy: what a user's code may take for granted."""
+    one: ConsumerRecord[str, int] = ConsumerRecord("t", 0, 5, 1, 0, "k", 1, None, 1, 1, ())
+    key: str | None = one.key
+    value: int | None = one.value
+    headers: list[tuple[str, bytes | None]] = list(one.headers)
+    assert (key, value, headers) == ("k", 1, [])
