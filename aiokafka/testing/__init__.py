@@ -49,8 +49,12 @@ from .faults import (
     Throttle,
     WrongCorrelationId,
 )
+from .group_members import GroupEvent, GroupOptions, GroupState, Member
+from .group_offsets import Committed
+from .groups import Group
 from .log import StoredRecord
 from .network import Link, MemoryNetwork
+from .pending import Pending
 from .received import ReceivedRequest
 from .schedule import FaultEvent, FaultKind, FaultSchedule
 from .virtual_time import (
@@ -64,6 +68,7 @@ from .virtual_time import (
 )
 
 __all__ = [
+    "Committed",
     "Cut",
     "DeadlockError",
     "Deaf",
@@ -79,13 +84,19 @@ __all__ = [
     "FaultSchedule",
     "Faults",
     "Garbage",
+    "Group",
+    "GroupEvent",
+    "GroupOptions",
+    "GroupState",
     "HalfFrame",
     "Level",
     "Link",
     "LivelockError",
     "LostAnswer",
+    "Member",
     "MemoryNetwork",
     "NewRecord",
+    "Pending",
     "PendingTasksError",
     "ReceivedRequest",
     "Refuse",

@@ -3,7 +3,7 @@
 Owns :class:`FakeCluster`: brokers, topics, the history of requests, and the faults scripted for
 them.  Under a :class:`~aiokafka.testing.virtual_time.VirtualTimeLoop` it serves the loop's
 in-memory network and runs no task at all; under any other loop it listens on real loopback
-sockets.  What concerns its history and its logs is in classes of their own, which it inherits.
+sockets.  What concerns its history, its logs and its groups is in classes that it inherits from.
 
 .. versionadded:: 0.14.1
 """
@@ -14,17 +14,19 @@ import asyncio
 import random
 import ssl
 import time
-import zlib
 from collections.abc import Coroutine, Iterable, Mapping, Sequence
 from types import TracebackType
 from typing import Any
 
 from .broker import FakeBroker
+from .cluster_groups import ClusterGroups
 from .cluster_history import ClusterHistory
 from .cluster_logs import ClusterLogs
 from .codec import supported_versions
 from .codes import ErrorCode
 from .faults import Faults
+from .group_members import GroupOptions
+from .group_registry import GroupRegistry
 from .handlers import HANDLERS, Handler
 from .handlers.producer_ids import TransactionalProducer
 from .log import LogOptions
@@ -44,7 +46,7 @@ _CONFIG_TIMESTAMP_TYPE = "message.timestamp.type"
 _CONFIG_CLEANUP = "cleanup.policy"
 
 
-class FakeCluster(ClusterHistory, ClusterLogs):
+class FakeCluster(ClusterHistory, ClusterLogs, ClusterGroups):
     """Brokers that speak Kafka's protocol from memory.
 
     Args:
@@ -76,13 +78,16 @@ class FakeCluster(ClusterHistory, ClusterLogs):
         host_pattern: names of the brokers' hosts in memory.
         racks: racks of the brokers, by node id.  A consumer that says its rack is sent to a
             replica there (KIP-392).
+        group_options: settings of consumer groups, such as the bounds of session timeouts.
 
     Attributes:
         brokers: by node id.
         topics: the topics, with their partitions and logs.
         requests: every request received, oldest first.
         faults: the faults scripted.
+        groups: the consumer groups, see :meth:`group`.
         denied_topics: topics that clients are not authorized for.
+        denied_groups: groups that clients are not authorized for.
         handlers: handlers that tests add or replace, by API key.
         network: the in-memory network, ``None`` on real sockets.
 
@@ -115,6 +120,7 @@ class FakeCluster(ClusterHistory, ClusterLogs):
         max_message_bytes: int = 1_048_588,
         host_pattern: str = "broker-{node_id}",
         racks: Mapping[int, str] | None = None,
+        group_options: GroupOptions | None = None,
     ) -> None:
         super().__init__()
         self.loop = asyncio.get_running_loop()
@@ -134,7 +140,11 @@ class FakeCluster(ClusterHistory, ClusterLogs):
             self.brokers[node_id].rack = rack
         self.topics = TopicRegistry(self.rng, node_ids)
         self.faults = Faults(self.rng, self.loop.time)
+        self.groups = GroupRegistry(
+            self.brokers, self.rng, self.loop.time, group_options or GroupOptions()
+        )
         self.denied_topics: set[str] = set()
+        self.denied_groups: set[str] = set()
         self.handlers: dict[int, Handler] = {}
         self.transactional_producers: dict[str, TransactionalProducer] = {}
         self.release = release
@@ -310,13 +320,6 @@ class FakeCluster(ClusterHistory, ClusterLogs):
         self._producer_ids += 1
         return self._producer_ids
 
-    def coordinator_of(self, key: str) -> FakeBroker | None:
-        """The broker that coordinates a group or transactional id; ``None`` if all are gone."""
-        candidates = [b for b in self.brokers.values() if not b.fenced]
-        if not candidates:
-            return None
-        return candidates[zlib.crc32(key.encode()) % len(candidates)]
-
     def wall_time_ms(self) -> int:
         """The brokers' clock, in milliseconds since 1970."""
         if isinstance(self.loop, VirtualTimeLoop):
@@ -376,6 +379,8 @@ class FakeCluster(ClusterHistory, ClusterLogs):
             timer.cancel()
         if after is not None:
             self._absences[broker.node_id] = self.loop.call_later(after, self._fence, broker)
+        if not broker.alive:
+            self.groups.lost(broker)
         self.changed()
 
     def broker_back(self, broker: FakeBroker) -> None:
@@ -388,6 +393,7 @@ class FakeCluster(ClusterHistory, ClusterLogs):
             if broker.node_id in partition.replicas and broker.node_id not in partition.isr:
                 partition.isr.append(broker.node_id)
                 self._elect(partition)
+        self.groups.settle()
         self.changed()
 
     def _fence(self, broker: FakeBroker) -> None:
@@ -395,6 +401,7 @@ class FakeCluster(ClusterHistory, ClusterLogs):
         broker.fenced = True
         for partition in self.topics.partitions():
             self._elect(partition)
+        self.groups.settle()
         self.changed()
 
     def _elect(self, partition: Partition) -> None:

@@ -18,6 +18,8 @@ from . import (
     api_versions,
     coordinators,
     fetch,
+    group_offsets,
+    groups,
     leader_epochs,
     metadata,
     offsets,
@@ -28,7 +30,7 @@ from . import (
 )
 
 if TYPE_CHECKING:
-    from ..broker import BrokerConnection
+    from ..connection import BrokerConnection
     from ..pending import Pending
     from ..received import ReceivedRequest
 
@@ -42,7 +44,13 @@ HANDLERS: Mapping[int, Handler] = {
     1: fetch.handle,
     2: offsets.handle,
     3: metadata.handle,
+    8: group_offsets.handle_commit,
+    9: group_offsets.handle_fetch,
     10: coordinators.handle,
+    11: groups.handle_join,
+    12: groups.handle_heartbeat,
+    13: groups.handle_leave,
+    14: groups.handle_sync,
     17: sasl.handle_handshake,
     18: api_versions.handle,
     19: topics.handle_create,

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 from ..faults import Level
 
 if TYPE_CHECKING:
-    from ..broker import BrokerConnection, FakeBroker
+    from ..broker import FakeBroker
     from ..cluster import FakeCluster
+    from ..connection import BrokerConnection
     from ..received import ReceivedRequest
 
 

@@ -18,7 +18,7 @@ from .fetch_read import PartitionRead, Reader
 if TYPE_CHECKING:
     import asyncio
 
-    from ..broker import BrokerConnection
+    from ..connection import BrokerConnection
     from ..received import ReceivedRequest
 
 _FIRST_VERSION_WITH_SESSIONS = 7

@@ -9,7 +9,7 @@ from ..faults import Level
 from .leadership import leader_error
 
 if TYPE_CHECKING:
-    from ..broker import BrokerConnection
+    from ..connection import BrokerConnection
     from ..received import ReceivedRequest
 
 

@@ -10,7 +10,7 @@ from ..faults import Level
 from ..topics import NO_LEADER, Partition, Topic, topic_name_error
 
 if TYPE_CHECKING:
-    from ..broker import BrokerConnection
+    from ..connection import BrokerConnection
     from ..received import ReceivedRequest
 
 _NO_ID = uuid.UUID(int=0)

@@ -10,7 +10,7 @@ from ..topics import Partition
 from .leadership import leader_error
 
 if TYPE_CHECKING:
-    from ..broker import BrokerConnection
+    from ..connection import BrokerConnection
     from ..received import ReceivedRequest
 
 LATEST, EARLIEST, MAX_TIMESTAMP, EARLIEST_LOCAL = -1, -2, -3, -4

@@ -12,7 +12,7 @@ from ..topics import Partition, Topic
 from .leadership import leader_hint
 
 if TYPE_CHECKING:
-    from ..broker import BrokerConnection
+    from ..connection import BrokerConnection
     from ..received import ReceivedRequest
 
 _FIRST_VERSION_WITH_IDS = 13

@@ -9,7 +9,7 @@ from ..codes import ErrorCode
 from ..faults import Level
 
 if TYPE_CHECKING:
-    from ..broker import BrokerConnection
+    from ..connection import BrokerConnection
     from ..received import ReceivedRequest
 
 #: The epoch after which a transactional id gets a new producer id.

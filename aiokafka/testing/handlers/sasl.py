@@ -10,8 +10,8 @@ from ..faults import Level
 from ..sasl_server import SaslDenied, SaslServer
 
 if TYPE_CHECKING:
-    from ..broker import BrokerConnection
     from ..cluster import FakeCluster
+    from ..connection import BrokerConnection
     from ..received import ReceivedRequest
 
 _HANDSHAKE, _AUTHENTICATE = 17, 36
