@@ -5,7 +5,11 @@ No state, no tasks. Import the classes from :mod:`aiokafka.errors`.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from aiokafka._errors.base import KafkaError
+from aiokafka._errors.broker import OffsetOutOfRangeError
+from aiokafka.structs import TopicPartition
 
 
 class IllegalStateError(KafkaError):
@@ -164,6 +168,35 @@ class IllegalOperation(Exception):
 
 class NoOffsetForPartitionError(KafkaError):
     """A partition has no committed offset and ``auto_offset_reset`` is ``"none"``."""
+
+
+class LogTruncationError(OffsetOutOfRangeError):
+    """Records that were read are not in the partition's log any more: a broker that lacked them
+    became its leader (KIP-320), and ``auto_offset_reset`` is ``"none"``.
+
+    Parameters:
+        positions: where the consumer was.
+        divergent: the first offset that is not what was read, for partitions where it is known.
+
+    .. versionadded:: 0.14.1
+    """
+
+    def __init__(
+        self,
+        positions: Mapping[TopicPartition, int],
+        divergent: Mapping[TopicPartition, int] | None = None,
+    ) -> None:
+        super().__init__(positions, divergent)
+        self.positions = dict(positions)
+        self.divergent = dict(divergent or {})
+
+    def __str__(self) -> str:
+        parts = []
+        for (topic, partition), position in self.positions.items():
+            part = f"{topic}-{partition} was read up to {position}"
+            known = self.divergent.get(TopicPartition(topic, partition))
+            parts.append(part if known is None else f"{part}, its log differs from {known} on")
+        return f"LogTruncationError: {'; '.join(parts)}"
 
 
 class RecordTooLargeError(KafkaError):
