@@ -174,29 +174,21 @@ class LogTruncationError(OffsetOutOfRangeError):
     """Records that were read are not in the partition's log any more: a broker that lacked them
     became its leader (KIP-320), and ``auto_offset_reset`` is ``"none"``.
 
-    Parameters:
-        positions: where the consumer was.
-        divergent: the first offset that is not what was read, for partitions where it is known.
+    The arguments are, by partition, where the consumer was, and the first offset that is not
+    what was read, where that is known.
 
     .. versionadded:: 0.14.1
     """
 
-    def __init__(
-        self,
-        positions: Mapping[TopicPartition, int],
-        divergent: Mapping[TopicPartition, int] | None = None,
-    ) -> None:
-        super().__init__(positions, divergent)
-        self.positions = dict(positions)
-        self.divergent = dict(divergent or {})
+    @property
+    def positions(self) -> Mapping[TopicPartition, int]:
+        """Where the consumer was."""
+        return self.args[0] if self.args else {}
 
-    def __str__(self) -> str:
-        parts = []
-        for (topic, partition), position in self.positions.items():
-            part = f"{topic}-{partition} was read up to {position}"
-            known = self.divergent.get(TopicPartition(topic, partition))
-            parts.append(part if known is None else f"{part}, its log differs from {known} on")
-        return f"LogTruncationError: {'; '.join(parts)}"
+    @property
+    def divergent(self) -> Mapping[TopicPartition, int]:
+        """The first offset that is not what was read, for partitions where it is known."""
+        return self.args[1] if len(self.args) > 1 else {}
 
 
 class RecordTooLargeError(KafkaError):

@@ -253,16 +253,23 @@ class PositionSteps:
             {tp: position}, {tp: diverging} if diverging >= 0 else {}
         )
         if self._default_reset_strategy == OffsetResetStrategy.NONE:
-            log.warning("%s", error)
+            log.warning(
+                "%s was read up to %d, but its log differs from %d on", tp, position, diverging
+            )
             # Asked again if the application goes on without seeking.
             self._progress.of(tp, state).validated_epoch = -1
             self._put_error(tp, state, error)
         elif diverging >= 0:
-            log.warning("%s; going on at offset %d", error, diverging)
+            log.warning(
+                "%s was read up to %d, but its log differs from %d on; going on there",
+                tp,
+                position,
+                diverging,
+            )
             state.reset_to(diverging, answer.epoch)
             self._progress.of(tp, state).validated_epoch = far.leader_epoch
         else:
-            log.warning("%s; resetting the position", error)
+            log.warning("What was read of %s up to %d is not in its log any more", tp, position)
             state.await_reset(self._default_reset_strategy)
 
     # Look-ups for the application
