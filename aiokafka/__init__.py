@@ -19,6 +19,7 @@ from .structs import (
 
 if TYPE_CHECKING:
     from .client import AIOKafkaClient
+    from .consumer import AIOKafkaConsumer
     from .producer import AIOKafkaProducer
 else:
     _PLACES = {
@@ -28,6 +29,8 @@ else:
             "cluster",
             "codec",
             "conn",
+            "consumer",
+            "coordinator",
             "partitioner",
             "producer",
             "protocol",
@@ -35,12 +38,14 @@ else:
             "util",
         ),
         "AIOKafkaClient": "aiokafka.client",
+        "AIOKafkaConsumer": "aiokafka.consumer",
         "AIOKafkaProducer": "aiokafka.producer",
     }
     __getattr__ = on_demand(__name__, _PLACES)
 
 __all__ = [
     "AIOKafkaClient",
+    "AIOKafkaConsumer",
     "AIOKafkaProducer",
     "ConsumerRebalanceListener",
     "ConsumerRecord",

@@ -6,9 +6,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+from aiokafka._on_demand import on_demand, submodules
 
 __all__ = ["instances"]
+
+if not TYPE_CHECKING:
+    __getattr__ = on_demand(__name__, submodules(__name__, "abstract", "roundrobin"))
 
 
 def instances(strategies: Iterable[Any]) -> list[Any]:

@@ -1,0 +1,468 @@
+"""The part of the consumer's interface about offsets: positions, commits, look-ups.
+
+Every call that waits has one budget of ``default_api_timeout_ms``, and ends when the consumer is
+stopped; commits and what else a rebalance listener needs work until the group has been left.
+
+Runs no task itself, but see :mod:`aiokafka.consumer._waiting`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import operator
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from aiokafka._deadline import Deadline
+from aiokafka.consumer._settings import ConsumerSettings
+from aiokafka.consumer._subscribing import SubscribeCalls, check_partitions
+from aiokafka.consumer._waiting import StopSignal, timed_out, until_done
+from aiokafka.consumer.fetcher import FetchError, OffsetResetStrategy
+from aiokafka.errors import (
+    IllegalOperation,
+    IllegalStateError,
+    KafkaTimeoutError,
+)
+from aiokafka.structs import OffsetAndMetadata, OffsetAndTimestamp, TopicPartition
+from aiokafka.util import commit_structure_validate
+
+if TYPE_CHECKING:
+    from aiokafka.consumer._assignment import Assignment
+    from aiokafka.consumer.fetcher import Fetcher
+    from aiokafka.consumer.group_coordinator import GroupCoordinator
+
+T = TypeVar("T")
+
+log = logging.getLogger("aiokafka.consumer.consumer")
+
+
+class OffsetCalls(SubscribeCalls):
+    """The methods of a consumer that are about offsets."""
+
+    _settings: ConsumerSettings
+    #: Given when stop() is called: whoever waits for something else than a commit is let go.
+    _stopping: StopSignal
+
+    # What the calls have in common
+
+    def _reading(self) -> Fetcher:
+        """The fetcher.
+
+        Raises:
+            ConsumerStoppedError, IllegalStateError: stopped, or not started.
+        """
+        self._check_usable()
+        if self._fetcher is None:
+            raise IllegalStateError("The consumer is not started: await its start() first")
+        return self._fetcher
+
+    def _group(self) -> GroupCoordinator:
+        """The group's coordinator.
+
+        Raises:
+            IllegalOperation: there is no group.
+            ConsumerStoppedError, IllegalStateError: stopped, or not started.
+        """
+        if self._group_id is None:
+            raise IllegalOperation("Requires group_id")
+        self._reading()
+        return self._coordinator  # type: ignore[return-value]
+
+    def _assignment(self) -> Assignment:
+        """What may be committed for.
+
+        Raises:
+            IllegalStateError: nothing.
+        """
+        subscription = self._subscription.subscription
+        if subscription is None:
+            raise IllegalStateError("Not subscribed to any topics")
+        if subscription.assignment is None:
+            raise IllegalStateError("No partitions assigned")
+        return subscription.assignment
+
+    # Commits
+
+    async def commit(
+        self, offsets: Mapping[TopicPartition, int | tuple[int, str]] | None = None
+    ) -> None:
+        """Store offsets with the group, from which its members go on after a restart.
+
+        Tried again until it succeeds or ``default_api_timeout_ms`` is over.
+
+        Parameters:
+            offsets: for each partition the offset of the next record to read (that of the last
+                one done, plus 1), or ``(offset, metadata)``.  None: the positions of all
+                partitions, thus everything given out; with ``enable_auto_offset_store=False``
+                what :meth:`store_offsets` was told.
+
+        Raises:
+            IllegalOperation: the consumer has no ``group_id``.
+            IllegalStateError: a partition is not assigned, nothing is subscribed to, or the
+                consumer is not started.
+            ValueError, TypeError: *offsets* are none.
+            CommitFailedError: the group has given the partitions to others meanwhile.
+            KafkaTimeoutError: not done in time; the cause is the last error.
+            ConsumerStoppedError: the consumer is stopped.
+            KafkaError: the brokers refuse.
+        """
+        group = self._group()
+        assignment = self._assignment()
+        checked: Mapping[TopicPartition, Any]
+        if offsets is None:
+            assignment.all_returned()
+            checked = (
+                assignment.all_consumed_offsets()
+                if self._settings.auto_offset_store
+                else assignment.stored()
+            )
+        else:
+            checked = self._check_offsets(offsets)
+        if checked:
+            # By position: instrumentations wrap it.
+            await self._stopped.unless_given(lambda: group.commit_offsets(assignment, checked))
+
+    def _check_offsets(self, offsets: Any) -> dict[TopicPartition, OffsetAndMetadata]:
+        checked = commit_structure_validate(offsets)
+        self._assigned(checked)
+        return checked
+
+    def store_offsets(self, offsets: Mapping[TopicPartition, int | tuple[int, str]]) -> None:
+        """Say what the next commit without offsets, automatic or not, is to store.
+
+        For applications that are done with records in another order or at another time than
+        they get them.  Does not wait.
+
+        Parameters:
+            offsets: as for :meth:`commit`.
+
+        Raises:
+            IllegalOperation: no ``group_id``, or ``enable_auto_offset_store`` is not False.
+            IllegalStateError: a partition is not assigned.
+            ValueError, TypeError: *offsets* are none.
+            ConsumerStoppedError: the consumer is stopped.
+
+        .. versionadded:: 0.14.1
+        """
+        if self._group_id is None:
+            raise IllegalOperation("Requires group_id")
+        if self._settings.auto_offset_store:
+            raise IllegalOperation("Requires enable_auto_offset_store=False")
+        self._check_usable()
+        assignment = self._assignment()
+        for tp, (offset, metadata) in self._check_offsets(offsets).items():
+            state = assignment.state_value(tp)
+            assert state is not None
+            state.store(offset, metadata, state.position_epoch)
+
+    async def committed(self, partition: TopicPartition) -> int | None:
+        """The offset that the group has stored for a partition; None when it has none.
+
+        Always asks the coordinator.  The partition need not be assigned.
+
+        Raises:
+            IllegalOperation: the consumer has no ``group_id``.
+            KafkaTimeoutError: not answered within ``default_api_timeout_ms``.
+            ConsumerStoppedError, IllegalStateError: the consumer is stopped, or not started.
+            GroupAuthorizationFailedError: the group may not be read.
+            KafkaError: the brokers refuse.
+        """
+        group = self._group()
+        check_partitions((partition,))
+        found = await self._stopped.unless_given(
+            lambda: group.fetch_committed_offsets([partition])
+        )
+        stored = found.get(partition)
+        return None if stored is None or stored.offset < 0 else stored.offset
+
+    # Positions
+
+    async def position(self, partition: TopicPartition) -> int:
+        """The offset of the next record that will be given out.
+
+        Waits until it is known: from a seek, the committed offset, or the beginning or end of
+        the partition.  A rebalance that leaves the partition here does not disturb it.
+
+        Raises:
+            IllegalStateError: the partition is not assigned, or is given up meanwhile; the
+                consumer is not started.
+            KafkaTimeoutError: not known within ``default_api_timeout_ms``.
+            NoOffsetForPartitionError, OffsetOutOfRangeError: there is nothing to find, as
+                ``auto_offset_reset`` is ``"none"``.
+            ConsumerStoppedError: the consumer is stopped.
+            KafkaError: the group cannot go on, or the topic may not be read.
+        """
+        fetcher = self._reading()
+        self._assigned((partition,))
+        known = self._known_position(partition)
+        if known is not None:
+            return known
+        deadline = Deadline.after(self._settings.default_api_timeout)
+        what = f"position({_name(partition)})"
+        try:
+            return await self._stopping.unless_given(
+                lambda: self._wait_for_position(partition, deadline, what)
+            )
+        except KafkaTimeoutError as error:
+            if error.__cause__ is not None:
+                raise
+            raise timed_out(what, deadline, _error_of(fetcher, partition)) from None
+
+    def _known_position(self, tp: TopicPartition) -> int | None:
+        assignment = self._subscription.assignment
+        state = None if assignment is None or not assignment.active else assignment.state_value(tp)
+        return None if state is None or not state.has_valid_position else state.position
+
+    async def _wait_for_position(self, tp: TopicPartition, deadline: Deadline, what: str) -> int:
+        subscription = self._subscription.subscription
+        while True:
+            self._check_errors()
+            # A position may be lost again before we get our turn.
+            known = self._known_position(tp)
+            if known is not None:
+                return known
+            if self._subscription.subscription is not subscription or subscription is None:
+                raise IllegalStateError(f"Partition {tp} is not assigned")
+            assignment = subscription.assignment
+            if assignment is None or not assignment.active:
+                # Between two assignments.
+                await until_done(self._subscription.wait_for_assignment(), deadline, what)
+                continue
+            state = assignment.state_value(tp)
+            if state is None:
+                raise IllegalStateError(f"Partition {tp} is not assigned")
+            await self._one_of(state.wait_for_position(), deadline, what)
+
+    async def _one_of(self, position: asyncio.Future[None], deadline: Deadline, what: str) -> None:
+        """Wait for a position's coming or going."""
+        try:
+            await deadline.run(position, what=what)
+        except IllegalStateError:
+            # Given up; perhaps to come back with the next assignment.
+            pass
+
+    def _check_errors(self) -> None:
+        """Raises KafkaError: the group cannot go on."""
+        if self._coordinator is not None:
+            self._coordinator.check_errors()
+
+    # Seeking
+
+    def seek(self, partition: TopicPartition, offset: int) -> None:
+        """Read a partition from another offset on.
+
+        Takes effect at once; records fetched before are dropped.  Whether the offset is in the
+        log shows when it is fetched: if not, ``auto_offset_reset`` decides.
+
+        Parameters:
+            offset: that of the next record to give out, not negative.
+
+        Raises:
+            ValueError: *offset* is no offset.
+            IllegalStateError: the partition is not assigned.
+            ConsumerStoppedError: the consumer is stopped.
+        """
+        self._check_usable()
+        checked = _check_offset(offset)
+        self._assigned((partition,))
+        if self._fetcher is None:
+            self._subscription.seek(partition, checked)
+        else:
+            self._fetcher.seek_to(partition, checked)
+
+    async def seek_to_beginning(self, *partitions: TopicPartition) -> bool:
+        """Read partitions from the first offset in their logs on.
+
+        Parameters:
+            partitions: none: all that are assigned.
+
+        Returns:
+            True when the offsets are found; False when they were not within
+            ``default_api_timeout_ms``, or the partitions were given up.  They are still looked
+            for then.
+
+        Raises:
+            TypeError: *partitions* are no partitions.
+            IllegalStateError: one is not assigned; the consumer is not started.
+            ConsumerStoppedError: the consumer is stopped.
+            KafkaError: the group cannot go on.
+        """
+        return await self._reset(partitions, OffsetResetStrategy.EARLIEST, "seek_to_beginning()")
+
+    async def seek_to_end(self, *partitions: TopicPartition) -> bool:
+        """Read only what is appended to partitions from now on; as :meth:`seek_to_beginning`."""
+        return await self._reset(partitions, OffsetResetStrategy.LATEST, "seek_to_end()")
+
+    async def _reset(
+        self, partitions: tuple[TopicPartition, ...], strategy: int, what: str
+    ) -> bool:
+        fetcher = self._reading()
+        self._check_errors()
+        tps = self._assigned(partitions)
+        if not tps:
+            return True
+        deadline = Deadline.after(self._settings.default_api_timeout)
+        reset = fetcher.request_offset_reset(tps, strategy)
+        try:
+            await self._stopping.unless_given(lambda: deadline.run(reset, what=what))
+        except KafkaTimeoutError:
+            errors = (_error_of(fetcher, tp) for tp in tps)
+            log.warning("%s", timed_out(what, deadline, next(filter(None, errors), None)))
+            return False
+        except IllegalStateError:
+            return False
+        self._check_errors()
+        return all(self._known_position(tp) is not None for tp in tps)
+
+    async def seek_to_committed(
+        self, *partitions: TopicPartition
+    ) -> dict[TopicPartition, int | None]:
+        """Read partitions from the offsets that the group has stored.
+
+        A partition without a stored offset stays where it is.
+
+        Parameters:
+            partitions: none: all that are assigned.
+
+        Returns:
+            The stored offset of each partition, None where there is none.
+
+        Raises:
+            TypeError: *partitions* are no partitions.
+            IllegalOperation: the consumer has no ``group_id``.
+            IllegalStateError: one is not assigned; the consumer is not started.
+            KafkaTimeoutError: not answered within ``default_api_timeout_ms``.
+            ConsumerStoppedError: the consumer is stopped.
+            KafkaError: the brokers refuse.
+        """
+        check_partitions(partitions)
+        group = self._group()
+        tps = self._assigned(partitions)
+        if not tps:
+            return {}
+        stored = await self._stopped.unless_given(lambda: group.fetch_committed_offsets(list(tps)))
+        offsets: dict[TopicPartition, int | None] = {}
+        for tp in tps:
+            found = stored.get(tp)
+            offsets[tp] = None if found is None or found.offset < 0 else found.offset
+            if found is not None and found.offset >= 0 and self._subscription.is_assigned(tp):
+                self.seek(tp, found.offset)
+        return offsets
+
+    # Look-ups
+
+    async def offsets_for_times(
+        self, timestamps: Mapping[TopicPartition, int]
+    ) -> dict[TopicPartition, OffsetAndTimestamp | None]:
+        """For each partition the first record that is not older than a time.
+
+        The partitions need not be assigned.
+
+        Parameters:
+            timestamps: milliseconds since the epoch, by partition.
+
+        Returns:
+            Offset and timestamp of that record, None where all are older.
+
+        Raises:
+            ValueError: a timestamp is negative or no number.
+            TypeError: a key is no partition.
+            UnsupportedVersionError: the brokers are too old for it.
+            KafkaTimeoutError: not answered within ``default_api_timeout_ms``.
+            ConsumerStoppedError, IllegalStateError: the consumer is stopped, or not started.
+            KafkaError: the brokers refuse.
+        """
+        check_partitions(timestamps)
+        checked = {tp: _check_timestamp(tp, when) for tp, when in timestamps.items()}
+        fetcher = self._reading()
+        if not checked:
+            return {}
+        return await self._look_up(
+            lambda budget_ms: fetcher.get_offsets_by_times(checked, budget_ms)
+        )
+
+    async def beginning_offsets(
+        self, partitions: Iterable[TopicPartition]
+    ) -> dict[TopicPartition, int]:
+        """The first offset in each partition's log.
+
+        The partitions need not be assigned.
+
+        Raises:
+            TypeError: *partitions* are no partitions.
+            KafkaTimeoutError: not answered within ``default_api_timeout_ms``.
+            ConsumerStoppedError, IllegalStateError: the consumer is stopped, or not started.
+            KafkaError: the brokers refuse.
+        """
+        tps = check_partitions(partitions)
+        fetcher = self._reading()
+        if not tps:
+            return {}
+        return await self._look_up(lambda budget_ms: fetcher.beginning_offsets(tps, budget_ms))
+
+    async def end_offsets(self, partitions: Iterable[TopicPartition]) -> dict[TopicPartition, int]:
+        """The offset that each partition's next record will get.
+
+        With ``isolation_level="read_committed"`` the last stable offset.  Otherwise as
+        :meth:`beginning_offsets`.
+        """
+        tps = check_partitions(partitions)
+        fetcher = self._reading()
+        if not tps:
+            return {}
+        return await self._look_up(lambda budget_ms: fetcher.end_offsets(tps, budget_ms))
+
+    async def _look_up(self, ask: Callable[[float], Awaitable[T]]) -> T:
+        """Look offsets up; the fetcher keeps the time, as it knows what the last error was."""
+        budget_ms = self._settings.default_api_timeout * 1000
+        return await self._stopping.unless_given(lambda: ask(budget_ms))
+
+    # Topics
+
+    async def topics(self) -> set[str]:
+        """Names of all topics of the cluster that this client may see.
+
+        Raises:
+            KafkaTimeoutError: no metadata within ``default_api_timeout_ms``.
+            ConsumerStoppedError, IllegalStateError: the consumer is stopped, or not started.
+            KafkaError: an error that waiting cannot mend.
+        """
+        self._reading()
+        deadline = Deadline.after(self._settings.default_api_timeout)
+        cluster = await self._stopping.unless_given(
+            lambda: self._client.fetch_all_metadata(deadline)
+        )
+        return cluster.topics()
+
+
+def _name(tp: TopicPartition) -> str:
+    return f"{tp.topic}-{tp.partition}"
+
+
+def _check_offset(offset: Any) -> int:
+    try:
+        checked = operator.index(offset)
+    except TypeError:
+        checked = -1
+    if checked < 0 or isinstance(offset, bool):
+        raise ValueError(f"Offset should be a number that is not negative: {offset!r}")
+    return checked
+
+
+def _check_timestamp(tp: TopicPartition, when: Any) -> int:
+    try:
+        checked = int(when)
+    except (TypeError, ValueError, OverflowError):
+        checked = -1
+    if checked < 0:
+        raise ValueError(
+            f"The time for {_name(tp)} should be milliseconds since the epoch, not {when!r}"
+        )
+    return checked
+
+
+def _error_of(fetcher: Fetcher, tp: TopicPartition) -> BaseException | None:
+    """The error of a partition that the next call for records will raise."""
+    found = fetcher._records.get(tp)
+    return found._error if isinstance(found, FetchError) else None
