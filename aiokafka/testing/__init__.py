@@ -56,7 +56,7 @@ from .log import StoredRecord
 from .network import Link, MemoryNetwork
 from .pending import Pending
 from .received import ReceivedRequest
-from .schedule import FaultEvent, FaultKind, FaultSchedule
+from .schedule import CONSUMER_KINDS, PRODUCER_KINDS, FaultEvent, FaultKind, FaultSchedule
 from .virtual_time import (
     DeadlockError,
     LivelockError,
@@ -68,6 +68,8 @@ from .virtual_time import (
 )
 
 __all__ = [
+    "CONSUMER_KINDS",
+    "PRODUCER_KINDS",
     "Committed",
     "Cut",
     "DeadlockError",

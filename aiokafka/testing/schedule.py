@@ -24,6 +24,7 @@ from .faults import (
     Error,
     Garbage,
     HalfFrame,
+    Level,
     LostAnswer,
     Refuse,
     Then,
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
     from .cluster import FakeCluster
     from .network import Link
 
-__all__ = ["FaultEvent", "FaultKind", "FaultSchedule"]
+__all__ = ["CONSUMER_KINDS", "PRODUCER_KINDS", "FaultEvent", "FaultKind", "FaultSchedule"]
 
 Undo = Callable[[], object]
 
@@ -65,7 +66,26 @@ class FaultKind(enum.Enum):
     APPLIED_ERRORS = "produce errors although appended"
     METADATA_ERRORS = "metadata errors"
     LEADER_MOVE = "move leader"
+    # For consumers; see CONSUMER_KINDS.
+    FETCH_ERRORS = "fetch errors"
+    LIST_OFFSETS_ERRORS = "list offsets errors"
+    LEADER_EPOCH_ERRORS = "leader epoch errors"
+    SESSIONS_FORGOTTEN = "forget fetch sessions"
+    COORDINATOR_MOVE = "move coordinator"
+    COORDINATOR_ERRORS = "coordinator errors"
+    HEARTBEAT_ERRORS = "heartbeat errors"
+    COMMIT_ERRORS = "offset commit errors"
+    OFFSET_FETCH_ERRORS = "offset fetch errors"
+    LOST_GROUP_ANSWERS = "lost answers to members"
+    DEAF_TO_CONSUMERS = "deaf to consumers"
 
+
+#: What happens to clusters that only producers use; the default.
+PRODUCER_KINDS = tuple(FaultKind)[: list(FaultKind).index(FaultKind.FETCH_ERRORS)]
+#: What happens to clusters that only consumers use.
+CONSUMER_KINDS = tuple(
+    kind for kind in FaultKind if kind not in (FaultKind.PRODUCE_ERRORS, FaultKind.APPLIED_ERRORS)
+)
 
 #: Kinds that need the in-memory network.
 _NETWORK_KINDS = frozenset(
@@ -79,7 +99,14 @@ _NETWORK_KINDS = frozenset(
     }
 )
 #: Kinds that happen at an instant.
-_INSTANT_KINDS = frozenset({FaultKind.CUT, FaultKind.LEADER_MOVE})
+_INSTANT_KINDS = frozenset(
+    {
+        FaultKind.CUT,
+        FaultKind.LEADER_MOVE,
+        FaultKind.COORDINATOR_MOVE,
+        FaultKind.SESSIONS_FORGOTTEN,
+    }
+)
 
 _PRODUCE_ERRORS = (
     ErrorCode.NOT_LEADER_OR_FOLLOWER,
@@ -97,6 +124,48 @@ _METADATA_ERRORS = (
     ErrorCode.UNKNOWN_TOPIC_OR_PARTITION,
 )
 _DEAF_TO = (None, "Metadata", "Produce", "ApiVersions", "InitProducerId")
+
+_FETCH_ERRORS = (
+    ErrorCode.NOT_LEADER_OR_FOLLOWER,
+    ErrorCode.FENCED_LEADER_EPOCH,
+    ErrorCode.UNKNOWN_LEADER_EPOCH,
+    ErrorCode.REPLICA_NOT_AVAILABLE,
+    ErrorCode.OFFSET_NOT_AVAILABLE,
+    ErrorCode.KAFKA_STORAGE_ERROR,
+    ErrorCode.UNKNOWN_TOPIC_OR_PARTITION,
+    ErrorCode.UNKNOWN_TOPIC_ID,
+)
+_OFFSET_ERRORS = (
+    ErrorCode.NOT_LEADER_OR_FOLLOWER,
+    ErrorCode.FENCED_LEADER_EPOCH,
+    ErrorCode.UNKNOWN_LEADER_EPOCH,
+    ErrorCode.LEADER_NOT_AVAILABLE,
+    ErrorCode.OFFSET_NOT_AVAILABLE,
+    ErrorCode.KAFKA_STORAGE_ERROR,
+    ErrorCode.UNKNOWN_TOPIC_OR_PARTITION,
+)
+_COORDINATOR_ERRORS = (
+    ErrorCode.NOT_COORDINATOR,
+    ErrorCode.COORDINATOR_LOAD_IN_PROGRESS,
+    ErrorCode.COORDINATOR_NOT_AVAILABLE,
+)
+_HEARTBEAT_ERRORS = (
+    ErrorCode.REBALANCE_IN_PROGRESS,
+    ErrorCode.ILLEGAL_GENERATION,
+    ErrorCode.UNKNOWN_MEMBER_ID,
+)
+_COMMIT_ERRORS = (
+    Error(ErrorCode.REQUEST_TIMED_OUT),
+    Error(ErrorCode.REQUEST_TIMED_OUT, applied=True),
+    Error(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION),
+    *(Error(code) for code in _COORDINATOR_ERRORS),
+)
+_OFFSET_FETCH_ERRORS = (
+    Error(ErrorCode.UNSTABLE_OFFSET_COMMIT, Level.PARTITION),
+    *(Error(code) for code in _COORDINATOR_ERRORS),
+)
+_COORDINATED = ("JoinGroup", "SyncGroup", "Heartbeat", "OffsetCommit", "OffsetFetch", "LeaveGroup")
+_CONSUMED = (*_COORDINATED, "Fetch", "ListOffsets", "OffsetForLeaderEpoch", "FindCoordinator")
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,10 +257,11 @@ class FaultSchedule:
             rng: everything is drawn from it, nothing from anywhere else.
             cluster: the cluster it is for.
             duration: seconds within which every fault begins and ends.
-            kinds: what may happen (default: everything the cluster's network allows).
+            kinds: what may happen, as far as the cluster's network allows it (default:
+                :data:`PRODUCER_KINDS`).
             events: the fewest and the most events.
         """
-        chosen = list(FaultKind) if kinds is None else list(kinds)
+        chosen = list(PRODUCER_KINDS if kinds is None else kinds)
         if cluster.network is None:
             chosen = [kind for kind in chosen if kind not in _NETWORK_KINDS]
         nodes = list(cluster.brokers)
@@ -257,6 +327,8 @@ def _draw_action(
     rng: random.Random, kind: FaultKind, strength: float
 ) -> tuple[Action | None, str | None]:
     """The scripted fault of an event, if its kind is one, and the API it is for."""
+    if kind not in PRODUCER_KINDS:
+        return _draw_consumer_action(rng, kind)
     then = rng.choice(list(Then))
     actions: dict[FaultKind, tuple[Action, str | None]] = {
         FaultKind.REFUSE: (Refuse(), None),
@@ -270,6 +342,32 @@ def _draw_action(
         FaultKind.PRODUCE_ERRORS: (Error(rng.choice(_PRODUCE_ERRORS)), "Produce"),
         FaultKind.APPLIED_ERRORS: (Error(rng.choice(_APPLIED_ERRORS), applied=True), "Produce"),
         FaultKind.METADATA_ERRORS: (Error(rng.choice(_METADATA_ERRORS)), "Metadata"),
+    }
+    return actions.get(kind, (None, None))
+
+
+def _draw_consumer_action(rng: random.Random, kind: FaultKind) -> tuple[Action | None, str | None]:
+    """The like, for the kinds that only consumers notice."""
+    then = rng.choice(list(Then))
+    asked = rng.choice((*_COORDINATED, "FindCoordinator"))
+    # Whoever is asked who the coordinator is cannot answer that it is another.
+    codes = _COORDINATOR_ERRORS if asked in _COORDINATED else _COORDINATOR_ERRORS[1:]
+    coordinator = Error(rng.choice(codes))
+    offsets = Error(rng.choice(_OFFSET_ERRORS))
+    lost = rng.choice(_COORDINATED)
+    actions: dict[FaultKind, tuple[Action, str | None]] = {
+        FaultKind.FETCH_ERRORS: (Error(rng.choice(_FETCH_ERRORS)), "Fetch"),
+        FaultKind.LIST_OFFSETS_ERRORS: (offsets, "ListOffsets"),
+        FaultKind.LEADER_EPOCH_ERRORS: (offsets, "OffsetForLeaderEpoch"),
+        FaultKind.COORDINATOR_ERRORS: (
+            coordinator,
+            rng.choice((*_COORDINATED, "FindCoordinator")),
+        ),
+        FaultKind.HEARTBEAT_ERRORS: (Error(rng.choice(_HEARTBEAT_ERRORS)), "Heartbeat"),
+        FaultKind.COMMIT_ERRORS: (rng.choice(_COMMIT_ERRORS), "OffsetCommit"),
+        FaultKind.OFFSET_FETCH_ERRORS: (rng.choice(_OFFSET_FETCH_ERRORS), "OffsetFetch"),
+        FaultKind.LOST_GROUP_ANSWERS: (LostAnswer(then), lost),
+        FaultKind.DEAF_TO_CONSUMERS: (Deaf(), rng.choice(_CONSUMED)),
     }
     return actions.get(kind, (None, None))
 
@@ -288,6 +386,14 @@ def _begin(cluster: FakeCluster, event: FaultEvent, links: LinkStates) -> Undo |
         if partitions:
             partition = partitions[event.choice % len(partitions)]
             cluster.move_leader(partition.topic, partition.index)
+        return None
+    if event.kind is FaultKind.COORDINATOR_MOVE:
+        groups = sorted(group.group_id for group in cluster.groups)
+        if groups:
+            cluster.move_coordinator(groups[event.choice % len(groups)])
+        return None
+    if event.kind is FaultKind.SESSIONS_FORGOTTEN:
+        cluster.forget_fetch_sessions(event.node)
         return None
     if event.kind is FaultKind.CUT:
         broker.drop_connections()

@@ -12,7 +12,7 @@ import random
 from dataclasses import dataclass
 from typing import Any
 
-from aiokafka.testing.schedule import FaultKind
+from aiokafka.testing.schedule import PRODUCER_KINDS, FaultKind
 
 #: Faults after which the client knows whether a request was applied: none of its answers is
 #: lost or late.  Without others there is no reason to send anything twice.
@@ -255,7 +255,7 @@ def _kinds(rng: random.Random) -> tuple[FaultKind, ...] | None:
         return None
     if roll < 0.75:
         return UNAMBIGUOUS
-    return tuple(rng.sample(list(FaultKind), rng.randint(1, 3)))
+    return tuple(rng.sample(PRODUCER_KINDS, rng.randint(1, 3)))
 
 
 def _cluster(rng: random.Random) -> dict[str, Any]:

@@ -9,7 +9,14 @@ import time
 import pytest
 
 from aiokafka.testing.cluster import FakeCluster
-from aiokafka.testing.schedule import FaultEvent, FaultKind, FaultSchedule
+from aiokafka.testing.fetch_sessions import Wanted
+from aiokafka.testing.schedule import (
+    CONSUMER_KINDS,
+    PRODUCER_KINDS,
+    FaultEvent,
+    FaultKind,
+    FaultSchedule,
+)
 from aiokafka.testing.virtual_time import run_virtual
 
 from .lab import RawClient, batch, loop, virtual
@@ -144,3 +151,38 @@ async def test_kinds_on_real_sockets():
         assert FaultKind.KILL in kinds
         assert FaultKind.UNREACHABLE not in kinds
         assert all(event.at + event.lasting <= 1.02 for event in schedule.events)
+
+
+def test_kinds_of_producers_stay_what_they_are():
+    """Else seeds would stand for other schedules than before."""
+    assert len(PRODUCER_KINDS) == 21
+    assert tuple(FaultKind)[:21] == PRODUCER_KINDS
+    assert set(FaultKind) == set(PRODUCER_KINDS) | set(CONSUMER_KINDS)
+    rng = random.Random(7)
+    drawn = [FaultSchedule.random(rng, _Nodes(), 10.0) for _ in range(20)]  # type: ignore[arg-type]
+    assert {event.kind for schedule in drawn for event in schedule.events} <= set(PRODUCER_KINDS)
+
+
+class _Nodes:
+    """As much of a cluster as drawing needs."""
+
+    network = object()
+    brokers = (0, 1, 2)
+
+
+@virtual
+async def test_coordinators_move_and_sessions_end():
+    async with FakeCluster(2) as cluster:
+        cluster.create_topic("t")
+        cluster.group("g")
+        before = cluster.coordinator_of("g")
+        events = [
+            FaultEvent(1.0, 0.0, FaultKind.COORDINATOR_MOVE, 0, 0.5, 3),
+            FaultEvent(1.0, 0.0, FaultKind.SESSIONS_FORGOTTEN, 0, 0.5, 3),
+        ]
+        broker = cluster.brokers[0]
+        broker.fetch_sessions.open([Wanted("t", 0, 0, 1)], False)
+        FaultSchedule(cluster, 2.0, events).start()
+        await asyncio.sleep(1.5)
+        assert cluster.coordinator_of("g") is not before
+        assert len(broker.fetch_sessions) == 0
