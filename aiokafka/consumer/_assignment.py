@@ -57,6 +57,7 @@ class TopicPartitionState:
             from; -1 when unknown (KIP-320).
         committable: the offset up to which the application has come back for more; what is given
             out after it may still be in the application's hands.
+        committed: the last offset known to be committed, None when none is.
         stored: what :meth:`store` was told, for consumers that store offsets themselves.
         version: grows with every change of the position but by consuming; who looks a
             position up compares it to see whether the answer is still wanted.
@@ -76,6 +77,7 @@ class TopicPartitionState:
         self.timestamp: int | None = None
         self.position_epoch = -1
         self.committable: int | None = None
+        self.committed: int | None = None
         self.stored: Committable | None = None
         self.version = 0
 
@@ -190,6 +192,8 @@ class TopicPartitionState:
 
     def update_committed(self, offset_meta: OffsetAndMetadata) -> None:
         """Answer :meth:`fetch_committed`."""
+        if offset_meta.offset >= 0:
+            self.committed = offset_meta.offset
         futures, self._committed_futs = self._committed_futs, []
         for future in futures:
             if not future.done():

@@ -174,6 +174,10 @@ class Committing(Membership):
             raise Errors.TopicAuthorizationFailedError(denied)
         self._well("OffsetCommit")
         self._last_commit_at = self._loop.time()
+        for tp, committed in offsets.items():
+            state = assignment.state_value(tp)
+            if state is not None:
+                state.committed = committed[0]
         log.debug("Committed offsets of group %s: %s", self.group_id, offsets)
 
     def _commit_refused(

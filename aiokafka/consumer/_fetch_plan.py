@@ -369,6 +369,7 @@ class Planner:
             buffered_blocks=self._buffer.blocks_of(tp),
             last_fetch_age=None if progress.last_fetch is None else now - progress.last_fetch,
             last_error=progress.last_error,
+            asked_age=None if inquiry is None else now - inquiry.started,
         )
 
     def hopeless(self, tp: TopicPartition) -> Errors.KafkaError | None:

@@ -35,6 +35,8 @@ class PartitionFetching:
     last_fetch_age: float | None
     #: What went wrong last, None since all has been well.
     last_error: BaseException | None
+    #: Seconds since the node was asked, None when none is.
+    asked_age: float | None = None
 
 
 class Inquiry:

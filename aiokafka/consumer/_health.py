@@ -32,6 +32,8 @@ class PartitionActivity(enum.Enum):
     """The application said :meth:`pause`."""
     AWAITING_OFFSET = "awaiting offset"
     """Where to begin is being looked for."""
+    STALLED = "stalled"
+    """There is no leader, or it cannot be reached or does not answer."""
     BACKING_OFF = "backing off"
     """Something failed, and is tried again."""
     FAILED = "failed"
