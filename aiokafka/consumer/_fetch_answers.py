@@ -193,9 +193,16 @@ class AnswerTaker:
             return False
         summary = scan(raw)
         if summary.batches and summary.next_offset <= offset:
-            # No broker would; without a pause it would be asked again and again.
-            self._planner.failed(progress, Errors.CorruptRecordException("only old records"))
-            log.debug("Ignoring records of %s before %d", tp, offset)
+            # No broker should; without a pause it would be asked again and again.
+            stuck = Errors.CorruptRecordException(f"only records before {offset} in the answer")
+            news = progress.is_news(type(stuck), self._client._loop)
+            log.log(
+                logging.WARNING if news else logging.DEBUG,
+                "Fetching %s at %d has brought only records before that; trying again",
+                tp,
+                offset,
+            )
+            self._planner.failed(progress, stuck)
             return False
         try:
             entry = self._make_result(tp, assignment, raw, result.aborted_transactions, offset)

@@ -95,7 +95,7 @@ class FetchBuffer:
     def blocks_of(self, tp: TopicPartition) -> int:
         """How many blocks of *tp* there are."""
         queue = self._queue(tp)
-        return (tp in self.heads) if queue is None else len(queue)
+        return int(tp in self.heads) if queue is None else len(queue)
 
     def bytes_of(self, tp: TopicPartition) -> int:
         """Memory that the blocks of *tp* are counted with."""

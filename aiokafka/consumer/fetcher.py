@@ -496,6 +496,7 @@ class Fetcher(FetchSteps, PositionSteps):
         self._check()
         self._delivery.returned()
         deadline: Deadline | None = None
+        woken = True
         while True:
             if self._delivery.breathe:
                 await self._breathe()
@@ -504,11 +505,10 @@ class Fetcher(FetchSteps, PositionSteps):
                 self._planner.hungry = None
                 return taken
             self._check()
-            if deadline is None:
-                deadline = Deadline.after(timeout)
-            elif deadline.expired:
+            if not woken:
                 return {}
-            await self._wait_for_records(partitions, deadline.remaining())
+            deadline = deadline or Deadline.after(timeout)
+            woken = await self._wait_for_records(partitions, deadline.remaining())
 
     async def _breathe(self) -> None:
         """Let everything else have a turn once for each block: while there are records at hand,
@@ -518,8 +518,9 @@ class Fetcher(FetchSteps, PositionSteps):
 
     async def _wait_for_records(
         self, partitions: Container[TopicPartition] | None, timeout: float | None
-    ) -> None:
-        """Wait until there may be something, at most *timeout* seconds."""
+    ) -> bool:
+        """Wait until there may be something, at most *timeout* seconds; False when those are
+        over."""
         self._planner.hungry = partitions or ()
         if self._buffer.bytes:
             self._wake()  # others may have taken all the memory
@@ -533,6 +534,7 @@ class Fetcher(FetchSteps, PositionSteps):
             self._fetch_waiters.discard(waiter)
         if waiter.done():
             waiter.result()
+        return waiter.done()
 
     # Seeking
 
