@@ -62,7 +62,7 @@ _TRANSITIONS: dict[MemberState, frozenset[MemberState]] = {
     _S.SYNCING: frozenset({_S.JOINING, _S.ASSIGNING, _S.PREPARING, _S.FENCED}) | _ENDS,
     _S.ASSIGNING: frozenset({_S.STABLE, _S.PREPARING, _S.JOINING, _S.FENCED}) | _ENDS,
     _S.STABLE: frozenset({_S.PREPARING, _S.JOINING, _S.FENCED, _S.STALE}) | _ENDS,
-    _S.FENCED: frozenset({_S.PREPARING, _S.JOINING, _S.FENCED}) | _ENDS,
+    _S.FENCED: frozenset({_S.PREPARING, _S.JOINING, _S.FENCED, _S.STALE}) | _ENDS,
     _S.STALE: frozenset({_S.PREPARING, _S.JOINING, _S.STALE}) | _ENDS,
     _S.LEAVING: frozenset({_S.UNJOINED, _S.LEAVING, _S.CLOSED, _S.FAILED}),
     _S.FAILED: frozenset({_S.FAILED, _S.LEAVING, _S.CLOSED}),

@@ -117,7 +117,8 @@ class Membership(BaseCoordinator):
     def _rebalance_over(self) -> asyncio.Future[None]:
         """A future of the end of the rebalance under way, or of the membership."""
         future: asyncio.Future[None] = self._loop.create_future()
-        if self._state in _SETTLED:
+        waiting = self._state is MemberState.STABLE and self._rejoin_needed_fut.done()
+        if self._state in _SETTLED and not waiting:
             future.set_result(None)
         else:
             self._settled.append(future)

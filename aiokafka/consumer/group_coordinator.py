@@ -23,6 +23,8 @@ from aiokafka._tasks import Supervisor
 from aiokafka.consumer._assigning import rebalance_protocol
 from aiokafka.consumer._callbacks import ListenerCalls
 from aiokafka.consumer._group_states import (
+    AWAITED,
+    REBALANCING,
     UNKNOWN_GENERATION,
     UNKNOWN_MEMBER_ID,
     ConsumerGroupMetadata,
@@ -62,8 +64,8 @@ log = logging.getLogger(__name__)
 
 _DEFAULT_API_TIMEOUT_MS = 40000
 _STOP_TIMEOUT_MS = 30000
-# Seconds that closing waits for JoinGroup or SyncGroup, which may be held back for long.
-_JOIN_PATIENCE = 1.0
+# Seconds that closing waits for requests of the coordination task.
+_PATIENCE = 1.0
 
 
 class GroupCoordinator(Rejoining):
@@ -337,9 +339,9 @@ class GroupCoordinator(Rejoining):
     async def _end_rebalance(self, deadline: Deadline) -> None:
         """Let the coordination task end; a rebalance that takes too long is given up."""
         task = self._coordination_task
-        joining = self._holding or self._lookup_pending()
-        patience = _JOIN_PATIENCE if joining else math.inf
-        patience = min(patience, deadline.remaining() / 2)
+        # The listener is waited for; requests that may be held back or lost are not.
+        waiting = self._state in _CALLING and not self._lookup_pending()
+        patience = min(math.inf if waiting else _PATIENCE, deadline.remaining() / 2)
         _, late = await asyncio.wait((task,), timeout=patience)
         if late:
             task.cancel()
@@ -347,3 +349,7 @@ class GroupCoordinator(Rejoining):
 
     def _lookup_pending(self) -> bool:
         return self._lookup_task is not None and not self._lookup_task.done()
+
+
+#: States in which the listener may be at work.
+_CALLING = REBALANCING - AWAITED
