@@ -203,18 +203,15 @@ class Rejoining(Heartbeating, Committing, ReadingCommitted):
         topics = self._group_topics.union(self._subscription.topics)
         known = partition_counts(self._cluster, topics)
         missing = sorted(topics.difference(known))
-        if self._subscription.subscribed_pattern is not None:
-            if not missing:
-                return
-            refreshed = self._client.force_metadata_update()
-        else:
-            refreshed = self._client.set_topics(topics)
-        if missing:
-            limit = min(_METADATA_WAIT, self._session_timeout_ms / 3000)
-            try:
-                await Deadline.after(limit).run(refreshed, what=f"Metadata of {missing}")
-            except KafkaError as error:
-                log.info("Assigning partitions without those of %s: %s", missing, error)
+        self._track(topics)
+        if not missing:
+            return
+        limit = min(_METADATA_WAIT, self._session_timeout_ms / 3000)
+        version = self._client.request_metadata(f"topics of group {self.group_id!r}", missing)
+        try:
+            await self._client.wait_metadata(version, Deadline.after(limit))
+        except KafkaError as error:
+            log.info("Assigning partitions without those of %s: %s", missing, error)
 
     # After
 
