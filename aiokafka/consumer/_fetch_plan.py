@@ -85,6 +85,10 @@ class PlannedFetch(FetchRequest):
         self.inquiry = inquiry
 
 
+# Errors name the class of a request to people.
+PlannedFetch.__name__ = FetchRequest.__name__
+
+
 @dataclass
 class Plan:
     """What can be done now."""

@@ -164,9 +164,9 @@ class FetchSteps:
         try:
             with self._silence.over(node_id, "a fetch", wait):
                 response = await self._client.send(node_id, request, **options)
-        except KafkaError as error:
+        except (KafkaError, NotImplementedError) as error:
             session.lost()
-            await self._fetch_failed(assignment, node_id, request, error)
+            await self._fetch_failed(assignment, node_id, request, as_kafka_error(error))
             return False
         except BaseException:
             session.lost()
@@ -274,6 +274,15 @@ class FetchSteps:
                 self._client.post(node_id, request, _nobody_waits)
             except (KafkaError, NotImplementedError, ValueError) as error:
                 log.debug("Not ending the fetch session with node %s: %r", node_id, error)
+
+
+def as_kafka_error(error: Exception) -> KafkaError:
+    """*error*, or that there is no version of a request that client and broker share."""
+    if isinstance(error, KafkaError):
+        return error
+    incompatible = Errors.IncompatibleBrokerVersion(str(error))
+    incompatible.__cause__ = error
+    return incompatible
 
 
 def _nobody_waits(response: Any, error: Any) -> None:

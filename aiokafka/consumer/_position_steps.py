@@ -21,6 +21,7 @@ from aiokafka.consumer._fetch_buffer import FetchBuffer
 from aiokafka.consumer._fetch_plan import Planner
 from aiokafka.consumer._fetch_progress import Inquiry, PartitionProgress, Progress
 from aiokafka.consumer._fetch_response import as_error
+from aiokafka.consumer._fetch_steps import as_kafka_error
 from aiokafka.consumer._offset_lookup import (
     UNKNOWN_OFFSET,
     OffsetLookup,
@@ -106,7 +107,8 @@ class PositionSteps:
         try:
             with self._silence.over(node_id, "a look-up of offsets"):
                 found = await self._proc_offset_request(node_id, group_by_topic(timestamps))
-        except KafkaError as error:
+        except (KafkaError, NotImplementedError) as failure:
+            error = as_kafka_error(failure)
             errors.update(dict.fromkeys(timestamps, error))
             if action_for(error).retriable:
                 self._client.request_metadata(f"no positions from node {node_id}: {error!r}")

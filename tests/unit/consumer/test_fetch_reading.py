@@ -193,7 +193,7 @@ async def test_read_committed():
 
 
 @pytest.mark.parametrize(
-    "version", [0, 2, 3, 4, 6, 7, 9, 11, 12, 13, 16, 18], ids=lambda v: f"v{v}"
+    "version", [1, 2, 3, 4, 6, 7, 9, 11, 12, 13, 16, 18], ids=lambda v: f"v{v}"
 )
 @virtual
 async def test_every_kind_of_version(version):
