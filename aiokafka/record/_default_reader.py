@@ -8,9 +8,6 @@ anything of that size is made.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TypeVar
-
 from aiokafka.errors import CorruptRecordException
 
 from ._compression import decompress
@@ -19,8 +16,6 @@ from ._protocols import Buffer, DefaultRecordProtocol
 from .util import calc_crc32c, decode_varint_py
 
 __all__: list[str] = []
-
-R = TypeVar("R")
 
 
 def _corrupt(what: str) -> CorruptRecordException:
@@ -214,38 +209,6 @@ class _DefaultRecordBatchPy(DefaultRecordBase):
             raise _corrupt(str(exc)) from exc
         self._left -= 1
         return record
-
-    def consumer_records(
-        self,
-        record_type: Callable[..., R],
-        topic: str,
-        partition: int,
-        first_offset: int = 0,
-    ) -> list[R]:
-        """All records from `first_offset` on, as a list of `record_type`.
-
-        That is called with the eleven fields of
-        :class:`~aiokafka.structs.ConsumerRecord` in their order.
-
-        .. versionadded:: 0.14.1
-        """
-        return [
-            record_type(
-                topic,
-                partition,
-                record.offset,
-                record.timestamp,
-                record.timestamp_type,
-                record.key,
-                record.value,
-                None,
-                -1 if record.key is None else len(record.key),
-                -1 if record.value is None else len(record.value),
-                tuple(record.headers),
-            )
-            for record in self
-            if record.offset >= first_offset
-        ]
 
     def _read(self) -> DefaultRecordProtocol:
         data = self._data

@@ -9,8 +9,8 @@ anything of that size is made.
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable, Iterator
-from typing import Any, NamedTuple, TypeVar
+from collections.abc import Iterator
+from typing import Any, NamedTuple
 from zlib import crc32
 
 from aiokafka.errors import CorruptRecordException
@@ -20,8 +20,6 @@ from ._legacy_layout import LegacyRecordBase
 from ._protocols import Buffer
 
 __all__: list[str] = []
-
-R = TypeVar("R")
 
 
 class _LegacyRecordPy:
@@ -213,35 +211,3 @@ class _LegacyRecordBatchPy(LegacyRecordBase):
             message.value,
             message.crc,
         )
-
-    def consumer_records(
-        self,
-        record_type: Callable[..., R],
-        topic: str,
-        partition: int,
-        first_offset: int = 0,
-    ) -> list[R]:
-        """All records from `first_offset` on, as a list of `record_type`.
-
-        That is called with the eleven fields of
-        :class:`~aiokafka.structs.ConsumerRecord` in their order.
-
-        .. versionadded:: 0.14.1
-        """
-        return [
-            record_type(
-                topic,
-                partition,
-                record.offset,
-                record.timestamp,
-                record.timestamp_type,
-                record.key,
-                record.value,
-                record.checksum,
-                -1 if record.key is None else len(record.key),
-                -1 if record.value is None else len(record.value),
-                (),
-            )
-            for record in self
-            if record.offset >= first_offset
-        ]

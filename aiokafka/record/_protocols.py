@@ -5,8 +5,8 @@ Pure declarations: no tasks, no futures.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from typing import Any, Protocol, TypeVar, runtime_checkable
+from collections.abc import Iterator, Sequence
+from typing import Any, Protocol, runtime_checkable
 
 __all__ = [
     "DefaultRecordBatchBuilderProtocol",
@@ -23,7 +23,6 @@ __all__ = [
 
 Buffer = bytes | bytearray | memoryview
 Header = tuple[str, Buffer | None]
-R = TypeVar("R")
 
 
 @runtime_checkable
@@ -140,13 +139,6 @@ class DefaultRecordBatchProtocol(Protocol):
     @property
     def next_offset(self) -> int: ...
     def validate_crc(self) -> bool: ...
-    def consumer_records(
-        self,
-        record_type: Callable[..., R],
-        topic: str,
-        partition: int,
-        first_offset: int = 0,
-    ) -> list[R]: ...
     def __iter__(self) -> Iterator[DefaultRecordProtocol]: ...
     def __next__(self) -> DefaultRecordProtocol: ...
 
@@ -219,13 +211,6 @@ class LegacyRecordBatchProtocol(Protocol):
     @property
     def producer_id(self) -> None: ...
     def validate_crc(self) -> bool: ...
-    def consumer_records(
-        self,
-        record_type: Callable[..., R],
-        topic: str,
-        partition: int,
-        first_offset: int = 0,
-    ) -> list[R]: ...
     def __iter__(self) -> Iterator[LegacyRecordProtocol]: ...
 
 

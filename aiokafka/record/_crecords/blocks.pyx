@@ -11,7 +11,7 @@ from cpython.list cimport PyList_Append, PyList_GET_SIZE
 from libc.stdint cimport int32_t, int64_t, uint64_t
 
 from aiokafka.record._crecords.cutil cimport get_int32, get_int64
-from aiokafka.record._crecords.default_records cimport DefaultRecordBatch, Fields, decode_headers
+from aiokafka.record._crecords.default_reader cimport DefaultRecordBatch, Fields, decode_headers
 from aiokafka.record._crecords.memory_records cimport MemoryRecords
 
 from types import MemberDescriptorType
@@ -248,7 +248,7 @@ cdef class BlockReader:
                 else:
                     batch.check_end()
                     self._leave_batch()
-            elif self._index < PyList_GET_SIZE(self._listed):
+            elif self._listed is not None and self._index < PyList_GET_SIZE(self._listed):
                 if self._listed[self._index].offset >= self.next_offset:
                     return True
                 self._index += 1

@@ -1,8 +1,7 @@
-from collections.abc import Callable, Iterator, Sequence
-from typing import Any, ClassVar, TypeVar, final
+from collections.abc import Iterator, Sequence
+from typing import Any, ClassVar, final
 
 _Buffer = bytes | bytearray | memoryview
-_R = TypeVar("_R")
 
 @final
 class LegacyRecordMetadata:
@@ -82,11 +81,4 @@ class LegacyRecordBatch:
     @property
     def next_offset(self) -> int: ...
     def validate_crc(self) -> bool: ...
-    def consumer_records(
-        self,
-        record_type: Callable[..., _R],
-        topic: str,
-        partition: int,
-        first_offset: int = 0,
-    ) -> list[_R]: ...
     def __iter__(self) -> Iterator[LegacyRecord]: ...

@@ -473,27 +473,3 @@ cdef class LegacyRecordBatch:
             record.value = PyBytes_FromStringAndSize(message.value, message.value_size)
         record.checksum = message.crc
         return record
-
-    def consumer_records(self, record_type, topic, partition, first_offset=0):
-        """All records from `first_offset` on, as a list of `record_type`.
-
-        That is called with the eleven fields of
-        :class:`~aiokafka.structs.ConsumerRecord` in their order.
-        """
-        return [
-            record_type(
-                topic,
-                partition,
-                record.offset,
-                record.timestamp,
-                record.timestamp_type,
-                record.key,
-                record.value,
-                record.checksum,
-                -1 if record.key is None else len(record.key),
-                -1 if record.value is None else len(record.value),
-                (),
-            )
-            for record in self._records()
-            if record.offset >= first_offset
-        ]

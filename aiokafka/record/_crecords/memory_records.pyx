@@ -9,7 +9,7 @@ from cpython.buffer cimport PyBUF_SIMPLE, PyBuffer_Release, PyObject_GetBuffer
 from aiokafka.record._crecords.cutil cimport get_int32
 
 from aiokafka.errors import CorruptRecordException
-from aiokafka.record._crecords.default_records import DefaultRecordBatch
+from aiokafka.record._crecords.default_reader import DefaultRecordBatch
 from aiokafka.record._crecords.legacy_records import LegacyRecordBatch
 
 # Offset and size, the same in every format.

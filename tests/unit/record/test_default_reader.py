@@ -13,7 +13,6 @@ from aiokafka import codec as codecs
 from aiokafka.errors import CorruptRecordException, UnsupportedCodecError
 from aiokafka.record import _protocols as protocols
 from aiokafka.record.util import calc_crc32c, encode_varint_py
-from aiokafka.structs import ConsumerRecord
 
 from .twins import Twin
 
@@ -184,31 +183,6 @@ def test_sums_beyond_64_bits_wrap(twin: Twin) -> None:
     )
     (record,) = twin.DefaultRecordBatch(data)
     assert (record.offset, record.timestamp) == (-(2**63), -(2**63))
-
-
-# ------------------------------------------------------------- consumer records
-
-
-def test_consumer_records(twin: Twin) -> None:
-    builder = twin.builder(compression_type=1)
-    builder.append(0, 5, None, b"zero", [])
-    builder.append(1, 6, b"key", None, [("h", b"x")])
-    builder.append(2, 7, b"", b"", None)
-    data = bytearray(builder.build())
-    struct.pack_into(">q", data, 0, 100)
-    records = twin.DefaultRecordBatch(data).consumer_records(ConsumerRecord, "topic", 3, 101)
-    assert records == [
-        ConsumerRecord("topic", 3, 101, 6, 0, b"key", None, None, 3, -1, (("h", b"x"),)),
-        ConsumerRecord("topic", 3, 102, 7, 0, b"", b"", None, 0, 0, ()),
-    ]
-    everything = twin.DefaultRecordBatch(data).consumer_records(ConsumerRecord, "topic", 3)
-    assert [record.offset for record in everything] == [100, 101, 102]
-
-
-def test_consumer_records_of_a_corrupt_batch(twin: Twin) -> None:
-    data = batch_of(record_of(PLAIN) + b"\x10\0", 2)
-    with pytest.raises(CorruptRecordException):
-        twin.DefaultRecordBatch(data).consumer_records(ConsumerRecord, "topic", 0)
 
 
 # --------------------------------------------------------------- hostile input

@@ -12,7 +12,6 @@ from aiokafka.codec import gzip_encode
 from aiokafka.errors import CorruptRecordException, UnsupportedCodecError
 from aiokafka.record import _protocols as protocols
 from aiokafka.record.legacy_records import LegacyRecordBase
-from aiokafka.structs import ConsumerRecord
 
 from .twins import Twin
 
@@ -122,16 +121,6 @@ def test_log_append_time(twin: Twin) -> None:
     batch = twin.LegacyRecordBatch(data, 1)
     assert batch.timestamp_type == 1
     assert [fields(record)[:3] for record in batch] == [(8, 77, 1), (9, 77, 1)]
-
-
-def test_consumer_records(twin: Twin) -> None:
-    data = message(1, 7, None, key=b"key")
-    batch = twin.LegacyRecordBatch(data, 1)
-    crc = struct.unpack_from(">I", data, 12)[0]
-    assert batch.consumer_records(ConsumerRecord, "t", 0) == [
-        ConsumerRecord("t", 0, 7, 1000, 0, b"key", None, crc, 3, -1, ())
-    ]
-    assert batch.consumer_records(ConsumerRecord, "t", 0, 8) == []
 
 
 def test_limits_of_the_builder(twin: Twin) -> None:
