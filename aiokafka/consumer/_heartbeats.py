@@ -81,7 +81,11 @@ class Heartbeating(Membership):
             if now < due:
                 continue
             self._check_session()
-            await self.ensure_coordinator_known()
+            try:
+                await self.ensure_coordinator_known()
+            except KafkaError as error:
+                self._fail(error)
+                return
             sent_at = self._loop.time()
             if await self._do_heartbeat():
                 self._last_heartbeat_at = self._loop.time()

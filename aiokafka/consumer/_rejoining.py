@@ -38,6 +38,7 @@ class Rejoining(Heartbeating, Committing, ReadingCommitted):
     """The part of the group coordinator that takes a member through a rebalance."""
 
     _held_generation: int
+    _joined_for: Subscription | None
 
     if TYPE_CHECKING:  # made where CoordinatorGroupRebalance can be replaced
 
@@ -45,7 +46,11 @@ class Rejoining(Heartbeating, Committing, ReadingCommitted):
 
     def need_rejoin(self, subscription: Subscription) -> bool:
         """Is there no assignment for *subscription*, or has something asked for a new one?"""
-        return subscription.assignment is None or self._rejoin_needed_fut.done()
+        return (
+            subscription.assignment is None
+            or self._rejoin_needed_fut.done()
+            or self._joined_for not in (None, subscription)
+        )
 
     def _on_metadata_change(self) -> None:
         # Only the leader can make more of it than it is; and brokers take another member that
@@ -124,6 +129,7 @@ class Rejoining(Heartbeating, Committing, ReadingCommitted):
         if prev_assignment is not None and not self._lost:
             await self._maybe_do_last_autocommit(prev_assignment)
         if keep and not self._lost:
+            await self._give_up_unsubscribed()
             return
         self._subscription.begin_reassignment()
         if self._lost:
@@ -132,6 +138,19 @@ class Rejoining(Heartbeating, Committing, ReadingCommitted):
         elif had or not self._cooperative:
             await self._calls.revoked(had)
         self._let_go(prev_assignment)
+
+    async def _give_up_unsubscribed(self) -> None:
+        """Under the cooperative protocol a new subscription has taken the assignment over."""
+        held, subscription = self._held, self._subscription.subscription
+        if held is None or subscription is None:
+            return
+        gone = {tp for tp in held.tps if tp.topic not in subscription.topics}
+        if gone:
+            with self._subscription.holding_back(subscription):
+                await self._calls.revoked(gone)
+            if held.active:
+                self._subscription.update_assignment(added=(), taken=gone)
+                self._subscription.begin_reassignment(delivering=True)
 
     @property
     def _lost(self) -> bool:
@@ -150,7 +169,7 @@ class Rejoining(Heartbeating, Committing, ReadingCommitted):
 
     def _let_go(self, assignment: Assignment | None) -> None:
         """Nothing is held any more."""
-        self._held = None
+        self._held = self._joined_for = None
         self._held_generation = UNKNOWN_GENERATION
         if self._cooperative and assignment is not None and assignment.active:
             self._subscription.update_assignment(added=(), taken=assignment.tps)
@@ -185,11 +204,11 @@ class Rejoining(Heartbeating, Committing, ReadingCommitted):
             self.group_id,
             assignor.name,
         )
-        self._is_leader = True
         self._group_topics = frozenset(
             topic for member in members.values() for topic in member.subscription
         )
         await self._wait_for_group_topics()
+        self._is_leader = True
         self._metadata_snapshot = self._get_metadata_snapshot()
         if getattr(response, "skip_assignment", False):
             # KIP-814: a static leader is back; the coordinator keeps the assignment.
@@ -265,6 +284,8 @@ class Rejoining(Heartbeating, Committing, ReadingCommitted):
         change = Change.between(owned, partitions)
         if change.taken and held is not None:
             with self._subscription.holding_back(subscription):
+                # Records were given out while the group rebalanced.
+                await self._maybe_do_last_autocommit(held)
                 await self._calls.revoked(change.taken)
             # Others get them only when we have joined again without them.
             self.request_rejoin("partitions were given up for other members")
@@ -282,6 +303,7 @@ class Rejoining(Heartbeating, Committing, ReadingCommitted):
 
     def _keep(self, subscription: Subscription) -> None:
         self._held = subscription.assignment
+        self._joined_for = subscription
         self._held_generation = self.generation
         if self._held is not None:
             # Positions are wanted while the listener is being told, for it may ask for them.

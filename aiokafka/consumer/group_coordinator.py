@@ -149,6 +149,7 @@ class GroupCoordinator(Rejoining):
         self._assignors = instances(assignors)
         self._protocol = rebalance_protocol(self._assignors)
         self._init_state(subscription)
+        subscription.keeps_assignment = self._cooperative
         super().__init__(client, subscription, exclude_internal_topics=exclude_internal_topics)
         self._coordination_task = self._supervisor.spawn(
             self._coordination_routine(), name="coordination", on_crash=self._crashed
@@ -165,7 +166,7 @@ class GroupCoordinator(Rejoining):
         self._settled = []
         self._news = {}
         self._holding = False
-        self._held = None
+        self._held = self._joined_for = None
         self._held_generation = UNKNOWN_GENERATION
         self._rejoin_reason = "first join"
         self._is_leader = False
@@ -271,6 +272,9 @@ class GroupCoordinator(Rejoining):
             self._retry_backoff_ms,
         )
         self._go(MemberState.JOINING)
+        # What becomes known from now on is known to whoever makes the next assignment, or
+        # watched for by it.
+        self._is_leader = False
         joined = await rebalance.perform_group_join()
         if joined is None:
             return False

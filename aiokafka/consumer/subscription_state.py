@@ -104,6 +104,12 @@ class Subscription:
         self._reassignment_in_progress = False
         self._delivering = True
 
+    def _take_over(self, other: Subscription) -> None:
+        """Go on with what a group has assigned for another subscription."""
+        if type(self) is type(other) is Subscription:
+            self._assignment, other._assignment = other._assignment, None
+            self._delivering = other._delivering
+
     def _unsubscribe(self) -> None:
         if self._assignment is not None:
             self._assignment.end()
@@ -161,6 +167,9 @@ class SubscriptionState:
         self._callbacks: list[Callable[[], None]] = []
         self._fetch_count = 0
         self._last_fetch_ended = self._loop.time()
+        #: Set by a group coordinator: a new subscription takes the assignment over, until the
+        #: group has said what becomes of it (KIP-429).
+        self.keeps_assignment = False
         #: Set by whoever gives records out without waiting, which is too often for a clock.
         self.polled = False
 
@@ -286,6 +295,8 @@ class SubscriptionState:
     def _change_subscription(self, subscription: Subscription) -> None:
         log.info("Updating subscribed topics to: %s", subscription.topics)
         if self._subscription is not None:
+            if self.keeps_assignment:
+                subscription._take_over(self._subscription)
             self._subscription._unsubscribe()
         self._subscription = subscription
         self._resolve(self._subscription_waiters)

@@ -13,6 +13,7 @@ from aiokafka.coordinator.assignors.cooperative_sticky import CooperativeStickyP
 from aiokafka.coordinator.assignors.range import RangePartitionAssignor
 from aiokafka.coordinator.assignors.roundrobin import RoundRobinPartitionAssignor
 from aiokafka.coordinator.assignors.sticky.sticky_assignor import StickyPartitionAssignor
+from aiokafka.errors import KafkaConnectionError
 from aiokafka.testing import Cut, Deaf, Delay, Error, ErrorCode, LostAnswer
 from tests.unit.consumer.group_lab import group, tps, until, virtual
 
@@ -105,8 +106,13 @@ async def test_settles_after_faults(assignor, seed):
                 if rng.random() < 0.2
                 else None,
             )
+            await until(lambda: any(b.alive and not b.frozen for b in kafka.brokers.values()))
+            try:
+                await member.start("t")
+            except KafkaConnectionError:
+                await member.close()  # every broker it knows is down
+                return
             owners.watch(member)
-            await member.start("t")
             members.append(member)
 
         await join()

@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import itertools
 import logging
+import re
 
 import pytest
 
 from aiokafka.abc import ConsumerRebalanceListener
 from aiokafka.coordinator.assignors.cooperative_sticky import CooperativeStickyPartitionAssignor
-from aiokafka.testing import Error, ErrorCode
+from aiokafka.testing import Delay, Error, ErrorCode
 from tests.unit.consumer.group_lab import group, now, settled, tps, until, virtual
 
 COOPERATIVE = {"assignors": [CooperativeStickyPartitionAssignor]}
@@ -223,3 +224,60 @@ async def test_listener_may_commit_and_read_committed_offsets():
         await until(lambda: done)
         assert done == [dict.fromkeys(ALL, 9)]
         assert now() - started < 1
+
+
+@virtual
+async def test_cooperative_new_topic_stops_nothing():
+    async with group(topics=("a-1", "b"), partitions=2) as (kafka, make):
+        member = await make(**COOPERATIVE).start(pattern=re.compile("a-.*"))
+        await until(lambda: member.partitions == tps("a-1", 0, 1))
+        await member.joined()
+        member.read(7)
+        assignment = member.subscription.assignment
+        states = dict(assignment.states)
+        del member.calls[:]
+        kafka.create_topic("a-2", partitions=1)
+        await member.client.force_metadata_update()
+        assert member.subscription.delivering
+        assert member.partitions == tps("a-1", 0, 1)
+        await until(lambda: member.partitions == tps("a-1", 0, 1) | tps("a-2", 0))
+        await member.joined()
+        assert member.subscription.assignment is assignment
+        assert all(assignment.state_value(tp) is state for tp, state in states.items())
+        assert member.calls == [("assigned", tps("a-2", 0))]
+
+
+@virtual
+async def test_cooperative_subscription_changes():
+    async with group(topics=("a", "b", "c"), partitions=2) as (kafka, make):
+        member = await (await make(**COOPERATIVE).start("a", "b")).joined()
+        member.read(7)
+        del member.calls[:]
+        member.subscription.subscribe(["b", "c"], member.listener)
+        await until(lambda: member.partitions == tps("b", 0, 1) | tps("c", 0, 1))
+        await member.joined()
+        assert member.calls == [("revoked", tps("a", 0, 1)), ("assigned", tps("c", 0, 1))]
+        state = member.subscription.assignment.state_value(sorted(tps("b", 0))[0])
+        assert state.position == 7
+        assert all(kafka.group("g").committed[tp].offset == 7 for tp in tps("a", 0, 1))
+        # From topics to partitions by hand, and back.
+        member.subscription.unsubscribe()
+        assert member.partitions == set()
+        member.subscription.assign_from_user(tps("a", 0))
+        await until(lambda: not kafka.group("g").members)
+        member.subscription.unsubscribe()
+        member.subscription.subscribe(["a"], member.listener)
+        await until(lambda: member.partitions == tps("a", 0, 1))
+
+
+@virtual
+async def test_cooperative_records_given_out_while_joining_are_committed():
+    async with group() as (kafka, make):
+        one = await (await make(**COOPERATIVE).start("t")).joined()
+        one.read(7)
+        kafka.faults.add(Delay(0.5), api="JoinGroup")
+        await make(**COOPERATIVE).start("t")
+        await until(lambda: one.coordinator.facts().state.name == "JOINING")
+        one.read(9)
+        await until(lambda: len(one.partitions) == 2)
+        assert {kafka.group("g").committed[tp].offset for tp in ALL - one.partitions} == {9}
