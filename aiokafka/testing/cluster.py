@@ -264,8 +264,10 @@ class FakeCluster(ClusterHistory, ClusterLogs, ClusterGroups):
         return topic
 
     def delete_topic(self, name: str) -> None:
-        """Delete a topic with its records."""
+        """Delete a topic with its records, and the offsets that groups committed for it."""
         self.topics.delete(name)
+        for group in self.groups:
+            group.committed.forget(name)
         self.changed()
 
     def add_partitions(self, name: str, total: int) -> None:

@@ -33,3 +33,9 @@ class GroupOffsets(dict[PartitionKey, Committed]):
     def __init__(self) -> None:
         super().__init__()
         self.unstable: set[PartitionKey] = set()
+
+    def forget(self, topic: str) -> None:
+        """Drop the offsets of a topic that was deleted."""
+        for key in [key for key in self if key[0] == topic]:
+            del self[key]
+            self.unstable.discard(key)

@@ -25,6 +25,7 @@ def group_error(received: ReceivedRequest, group_id: str, *, named: bool = True)
         return ErrorCode.GROUP_AUTHORIZATION_FAILED
     if cluster.coordinator_of(group_id) is not received.broker:
         return ErrorCode.NOT_COORDINATOR
-    if cluster.loop.time() < cluster.groups.group(group_id).loading_until:
+    group = cluster.groups.group(group_id)  # this may load it: only then look at the clock
+    if cluster.loop.time() < group.loading_until:
         return ErrorCode.COORDINATOR_LOAD_IN_PROGRESS
     return ErrorCode.NONE

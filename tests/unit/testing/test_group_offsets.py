@@ -117,6 +117,18 @@ async def test_stable_offsets():
 
 
 @virtual
+async def test_offsets_go_with_their_topic():
+    async with FakeCluster(1) as cluster:
+        for topic in ("t", "u"):
+            cluster.create_topic(topic)
+            cluster.commit("g", topic, 0, 5)
+            cluster.set_unstable("g", topic, 0)
+        cluster.delete_topic("t")
+        offsets = cluster.group("g").committed
+        assert (list(offsets), offsets.unstable) == ([("u", 0)], {("u", 0)})
+
+
+@virtual
 async def test_faults():
     async with FakeCluster(1) as cluster:
         cluster.create_topic("t", partitions=2)
