@@ -13,7 +13,7 @@ import functools
 import importlib
 import pkgutil
 import struct
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -160,32 +160,53 @@ def build_response(response_type: type[Response], values: Mapping[str, Any]) -> 
     Raises:
         ValueError: a field that the version has is missing; the message names its path.
     """
-    return response_type(*_row(response_type.SCHEMA, values, response_type.__name__))
+    try:
+        return response_type(*_row(response_type.SCHEMA, values))
+    except _MissingFieldError as missing:
+        raise ValueError(f"no value for {response_type.__name__}.{missing}") from None
 
 
-def _row(schema: Schema, values: Mapping[str, Any], path: str) -> tuple[Any, ...]:
-    required = len(schema.names) - len(schema.optional)
+class _MissingFieldError(Exception):
+    """A field without a value; the argument is its path."""
+
+
+_Layout = Callable[[Any], Any]
+_NO_DEFAULT = object()
+
+
+def _row(schema: Schema, values: Mapping[str, Any]) -> tuple[Any, ...]:
     row: list[Any] = []
-    for position, (name, kind) in enumerate(zip(schema.names, schema.fields, strict=True)):
-        if name in values:
-            row.append(_value(kind, values[name], f"{path}.{name}"))
-        elif position >= required:
-            row.append(schema.optional[position - required])
-        else:
-            raise ValueError(f"no value for {path}.{name}")
+    for name, layout, default in _fields(schema):
+        value = values.get(name, default)
+        if value is _NO_DEFAULT:
+            raise _MissingFieldError(name)
+        if layout is None or value is None or value is default:
+            row.append(value)
+            continue
+        try:
+            row.append(layout(value))
+        except _MissingFieldError as missing:
+            raise _MissingFieldError(f"{name}.{missing}") from None
     return tuple(row)
 
 
-def _value(kind: Any, value: Any, path: str) -> Any:
-    if value is None:
-        return None
+@functools.cache
+def _fields(schema: Schema) -> tuple[tuple[str, _Layout | None, Any], ...]:
+    """Name, layout (``None``: the value as it is) and default of each field."""
+    required = len(schema.names) - len(schema.optional)
+    defaults = [_NO_DEFAULT] * required + list(schema.optional)
+    layouts = [_layout(kind) for kind in schema.fields]
+    return tuple(zip(schema.names, layouts, defaults, strict=True))
+
+
+def _layout(kind: Any) -> _Layout | None:
     if isinstance(kind, Array):
-        return [_value(kind.array_of, item, path) for item in value]
-    if isinstance(kind, NullableRow):
-        kind = kind.schema
-    if isinstance(kind, Schema) and isinstance(value, Mapping):
-        return _row(kind, value, path)
-    return value
+        item = _layout(kind.array_of)
+        return list if item is None else lambda values: [item(value) for value in values]
+    schema = kind.schema if isinstance(kind, NullableRow) else kind
+    if not isinstance(schema, Schema):
+        return None
+    return lambda value: _row(schema, value) if isinstance(value, Mapping) else value
 
 
 def encode_response(request: RequestStruct, correlation_id: int, response: Response) -> bytes:
