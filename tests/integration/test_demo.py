@@ -25,3 +25,12 @@ def test_demo() -> None:
     assert done.returncode == 0, done.stdout
     assert "All as promised" in done.stdout
     assert "WRONG" not in done.stdout
+    # Narrow terminals break lines anywhere.
+    shown = " ".join(done.stdout.split())
+    for promise in (
+        "200,000 messages read in",
+        "each partition has one owner: 4 and 4 of 8",
+        "first has all 8 partitions again",
+        "all acknowledged",
+    ):
+        assert promise in shown, done.stdout
