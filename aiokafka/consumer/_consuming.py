@@ -10,17 +10,16 @@ for futures of the fetcher, which resolves them when records or an error come, a
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Generic
+from typing import TYPE_CHECKING, Generic
 
 from aiokafka.consumer._settings import ConsumerSettings, check_max_records
+from aiokafka.consumer.fetcher import Fetcher
 from aiokafka.errors import ConsumerStoppedError, IllegalStateError, RecordTooLargeError
 from aiokafka.structs import ConsumerRecord, TopicPartition
 
 if TYPE_CHECKING:
     from typing_extensions import Self, TypeVar
 
-    from aiokafka.consumer.fetcher import Fetcher
     from aiokafka.consumer.group_coordinator import GroupCoordinator, NoGroupCoordinator
 
     # Without a deserializer keys and values are bytes.
@@ -35,9 +34,7 @@ else:
 log = logging.getLogger("aiokafka.consumer.consumer")
 
 
-def nothing_taken() -> None:
-    """Stands for the fetcher's ``take`` while there is nothing to take from."""
-    return None
+_NEXT_RECORD = Fetcher.next_record
 
 
 class ConsumeCalls(Generic[KT, VT]):
@@ -48,8 +45,6 @@ class ConsumeCalls(Generic[KT, VT]):
     _fetcher: Fetcher | None
     _max_poll_records: int | None
     _settings: ConsumerSettings
-    #: A record that is at hand, else None.
-    _take: Callable[[], Any]
 
     def _consuming(self, partitions: tuple[TopicPartition, ...]) -> Fetcher:
         """Where to get records from.
@@ -93,11 +88,13 @@ class ConsumeCalls(Generic[KT, VT]):
                 the application can :meth:`seek` past it.
             AssertionError: *partitions* are no partitions.
         """
-        coordinator = self._coordinator
-        if not partitions and coordinator is not None and coordinator._fatal is None:
-            record = self._take()
-            if record is not None:
-                return record  # type: ignore[no-any-return]
+        if not partitions and self._closed is False and self._coordinator._fatal is None:  # type: ignore[union-attr]
+            fetcher = self._fetcher
+            # Whoever has replaced the fetcher's call wants to see every record.
+            if "next_record" not in fetcher.__dict__ and Fetcher.next_record is _NEXT_RECORD:
+                record = fetcher.take_one()  # type: ignore[union-attr]
+                if record is not None:
+                    return record
         return await self._consuming(partitions).next_record(partitions)
 
     async def getmany(

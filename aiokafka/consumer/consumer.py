@@ -25,7 +25,7 @@ from aiokafka._deadline import Deadline
 from aiokafka._version import __version__
 from aiokafka.abc import AbstractTokenProvider
 from aiokafka.client import AIOKafkaClient
-from aiokafka.consumer._consuming import KT, VT, ConsumeCalls, nothing_taken
+from aiokafka.consumer._consuming import KT, VT, ConsumeCalls
 from aiokafka.consumer._offsets import OffsetCalls
 from aiokafka.consumer._settings import check_isolation_level, check_settings
 from aiokafka.consumer._waiting import StopSignal, timed_out, until_done
@@ -235,7 +235,6 @@ class AIOKafkaConsumer(ConsumeCalls[KT, VT], OffsetCalls, Generic[KT, VT]):
         self._starting = False
         self._fetcher: Fetcher | None = None
         self._coordinator: GroupCoordinator | NoGroupCoordinator | None = None
-        self._take: Callable[[], Any] = nothing_taken
 
         self._client_settings: dict[str, Any] = {
             "loop": loop,
@@ -340,7 +339,7 @@ class AIOKafkaConsumer(ConsumeCalls[KT, VT], OffsetCalls, Generic[KT, VT]):
         deadline = Deadline.after(self._settings.default_api_timeout)
         for topic in sorted(topics):
             await client._wait_on_metadata(topic, deadline=deadline)
-        self._fetcher = fetcher = self._make_fetcher()
+        self._fetcher = self._make_fetcher()
         if self._group_id is None:
             self._coordinator = NoGroupCoordinator(
                 client, subscription, exclude_internal_topics=self._exclude_internal_topics
@@ -348,7 +347,6 @@ class AIOKafkaConsumer(ConsumeCalls[KT, VT], OffsetCalls, Generic[KT, VT]):
             self._assign_all()
         else:
             await self._join(self._group_id)
-        self._take = fetcher.take_one
 
     async def _join(self, group_id: str) -> None:
         """Become a member of the group, and wait for the first assignment."""
@@ -436,7 +434,6 @@ class AIOKafkaConsumer(ConsumeCalls[KT, VT], OffsetCalls, Generic[KT, VT]):
 
     async def _close(self, deadline: Deadline) -> None:
         """End everything; cancelled or not, all is closed."""
-        self._take = nothing_taken
         fetcher, coordinator = self._fetcher, self._coordinator
         try:
             if fetcher is not None:
