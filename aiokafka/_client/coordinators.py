@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from aiokafka._client.connections import ConnectionGroup
 from aiokafka._retry import Backoff, action_for, pause
 from aiokafka._tasks import Supervisor
-from aiokafka.errors import KafkaError, NodeNotReadyError
+from aiokafka.errors import IncompatibleBrokerVersion, KafkaError, NodeNotReadyError
 
 if TYPE_CHECKING:
     from aiokafka.client import AIOKafkaClient
@@ -92,3 +92,5 @@ async def _look_up(client: AIOKafkaClient, coordinator_type: int, key: str) -> i
         return await client.coordinator_lookup(coordinator_type, key)
     except KafkaError as error:
         return error
+    except NotImplementedError as error:  # no version in common
+        return IncompatibleBrokerVersion(str(error))

@@ -76,8 +76,7 @@ class Committing(Membership):
         rebalanced = False
 
         async def attempt(_: int) -> None:
-            if self._fatal is not None:
-                raise self._fatal
+            self._check_alive()
             if rebalanced:
                 await deadline.run(self._rebalance_over(), what="The rebalance")
             if began_as != (self.generation, self.member_id):
@@ -148,7 +147,7 @@ class Committing(Membership):
             raise self._commit_error("this consumer is no member of the group at the moment")
         if self._state is MemberState.STALE:
             raise self._commit_error("the consumer has not polled in time and has left the group")
-        topic_ids = dict(self._cluster.topic_ids)
+        topic_ids = self._topic_ids(offsets)
         request = OffsetCommitRequest(
             self.group_id,
             generation,

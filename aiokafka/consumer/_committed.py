@@ -51,6 +51,8 @@ class ReadingCommitted(Membership):
     _committed_task: asyncio.Task[None] | None
     _committed_of: Assignment | None
     _stable_offsets: bool
+    #: Partitions that the coordinator did not know when it was asked last.
+    _unknown: set[TopicPartition]
 
     async def fetch_committed_offsets(
         self, partitions: Collection[TopicPartition]
@@ -93,7 +95,7 @@ class ReadingCommitted(Membership):
         Raises:
             KafkaError: the class says whether to ask again.
         """
-        topic_ids = dict(self._cluster.topic_ids)
+        topic_ids = self._topic_ids(partitions)
         rows = list(by_topic(partitions).items())
         response = await self._send_offset_fetch(rows, topic_ids)
         names = {topic_id: topic for topic, topic_id in topic_ids.items()}
@@ -101,19 +103,22 @@ class ReadingCommitted(Membership):
         if error_code:
             raise self._offset_fetch_error(Errors.for_code(error_code), None)
         offsets: dict[TopicPartition, OffsetAndMetadata] = {}
+        self._unknown.difference_update(partitions)
         for row in found:
             tp = TopicPartition(row.topic, row.partition)
             if row.error_code:
                 error_type = Errors.for_code(row.error_code)
                 if error_type is Errors.UnknownTopicOrPartitionError:
-                    log.warning("Committed offset of %s: the broker does not know it", tp)
+                    self._trouble("OffsetFetch", error_type(f"{tp}"))
+                    self._unknown.add(tp)
                     continue
                 raise self._offset_fetch_error(error_type, tp)
             if row.offset != UNKNOWN_OFFSET:
                 offsets[tp] = CommittedPosition.of(
                     row.offset, row.metadata or "", row.leader_epoch
                 )
-        self._well("OffsetFetch")
+        if self._unknown.isdisjoint(partitions):
+            self._well("OffsetFetch")
         return offsets
 
     async def _send_offset_fetch(
@@ -215,6 +220,8 @@ class ReadingCommitted(Membership):
             return False
         for tp in partitions:
             state = assignment.state_value(tp)
-            if state is not None:
+            # A coordinator that has not heard of a topic yet does not know that nothing is
+            # committed: taken for that, it would cost the position.
+            if state is not None and tp not in self._unknown:
                 state.update_committed(committed.get(tp) or CommittedPosition(UNKNOWN_OFFSET, ""))
-        return True
+        return self._unknown.isdisjoint(partitions)

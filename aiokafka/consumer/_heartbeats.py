@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from typing import TYPE_CHECKING
 
 from aiokafka import errors as Errors
 from aiokafka._retry import action_for, pause
@@ -35,6 +36,10 @@ class Heartbeating(Membership):
 
     _heartbeat_task: asyncio.Task[None] | None
     _restart_heartbeats: asyncio.TimerHandle | None
+
+    if TYPE_CHECKING:  # commits first, which heartbeats know nothing of
+
+        async def _leave_idle(self) -> bool: ...
 
     # The task
 
@@ -75,8 +80,7 @@ class Heartbeating(Membership):
                 self._last_heartbeat_at = now
                 due = now + self._heartbeat_interval_ms / 1000
                 continue
-            if self._poll_overdue():
-                self._leave_idle()
+            if self._poll_overdue() and await self._leave_idle():
                 return
             if now < due:
                 continue
@@ -150,19 +154,6 @@ class Heartbeating(Membership):
             and self._subscription.fetcher_idle_time > self._max_poll_interval_ms / 1000
         )
 
-    def _leave_idle(self) -> None:
-        """Leave the group, so that others get the partitions; the next poll joins again."""
-        log.warning(
-            "Consumer of group %s leaves the group: the application has not polled (getone,"
-            " getmany) for more than max_poll_interval_ms=%s. It took too long over the records"
-            " it has: process them faster, take fewer at once (max_poll_records), or raise"
-            " max_poll_interval_ms. The consumer joins again with the next poll",
-            self.group_id,
-            self._max_poll_interval_ms,
-        )
-        self._go(MemberState.STALE)
-        self.maybe_leave_group("max_poll_interval_ms was exceeded")
-
     # One heartbeat
 
     async def _do_heartbeat(self) -> bool:
@@ -183,6 +174,7 @@ class Heartbeating(Membership):
         if error_type is Errors.NoError:
             self._well("Heartbeat")
             self._well("Heartbeat session")
+            self._well("Coordinator")
             return True
         if (generation, member_id) != (self.generation, self.member_id):
             # It was about a generation that is over.

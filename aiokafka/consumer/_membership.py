@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from aiokafka import errors as Errors
@@ -39,6 +39,7 @@ from aiokafka.protocol.group import (
     LeaveGroupRequest,
     SyncGroupRequest,
 )
+from aiokafka.structs import TopicPartition
 
 log = logging.getLogger("aiokafka.consumer.group_coordinator")
 
@@ -160,6 +161,13 @@ class Membership(BaseCoordinator):
             # So that others get the partitions before the session has timed out.
             self.maybe_leave_group("the consumer cannot go on")
 
+    def _check_alive(self) -> None:
+        """Raises KafkaError: this member cannot go on, or was closed."""
+        if self._fatal is not None:
+            raise self._fatal
+        if self._state in _OVER:
+            raise Errors.IllegalStateError(f"The member of group {self.group_id!r} is closed")
+
     # News
 
     def _trouble(self, subject: str, error: BaseException, consequence: str = "") -> None:
@@ -174,6 +182,10 @@ class Membership(BaseCoordinator):
             error,
             consequence and f"; {consequence}",
         )
+
+    def _level_of(self, subject: str, kind: object) -> int:
+        """INFO for news, DEBUG for what comes again and again."""
+        return logging.INFO if self._news_of(subject).is_news(kind) else logging.DEBUG
 
     def _news_of(self, subject: str) -> News:
         return self._news.setdefault(subject, News(self._loop.time))
@@ -196,10 +208,7 @@ class Membership(BaseCoordinator):
             KafkaError: an error that another look-up cannot mend, or this object was closed.
         """
         while self.coordinator_id is None:
-            if self._fatal is not None:
-                raise self._fatal
-            if self._state in _OVER:
-                raise Errors.IllegalStateError(f"The member of group {self.group_id!r} is closed")
+            self._check_alive()
             task = self._lookup_task
             if task is None or task.done():
                 task = self._lookup_task = self._supervisor.spawn(
@@ -229,7 +238,12 @@ class Membership(BaseCoordinator):
         self.coordinator_id = node_id
         if self._coordinator_dead_fut.done():
             self._coordinator_dead_fut = self._loop.create_future()
-        log.info("Discovered coordinator %s for group %s", node_id, self.group_id)
+        log.log(
+            self._level_of("Coordinator", node_id),
+            "Discovered coordinator %s for group %s",
+            node_id,
+            self.group_id,
+        )
         return None
 
     def _check_lookup_error(self, error: KafkaError) -> None:
@@ -252,7 +266,8 @@ class Membership(BaseCoordinator):
         The membership does not end by this: the next coordinator knows it, too.
         """
         if self.coordinator_id is not None:
-            log.info(
+            log.log(
+                self._level_of("Coordinator", "dead"),
                 "Node %s is not or cannot be reached as the coordinator of group %s",
                 self.coordinator_id,
                 self.group_id,
@@ -297,6 +312,11 @@ class Membership(BaseCoordinator):
         if held_back:
             self._holding = False
         return response
+
+    def _topic_ids(self, partitions: Iterable[TopicPartition]) -> dict[str, Any]:
+        """Ids of the partitions' topics, as far as they are known."""
+        known = self._cluster.topic_ids
+        return {topic: known[topic] for topic, _ in partitions if topic in known}
 
     def _timeout_of(self, request: Any) -> float | None:
         """Seconds to wait for the answer, None for as long as for any request."""

@@ -74,6 +74,8 @@ class Rejoining(Heartbeating, Committing, ReadingCommitted):
             KafkaError: joining cannot succeed.
         """
         stale = self._state is MemberState.STALE
+        if self._rebalances and not self._rejoin_needed_fut.done():
+            self._rejoin_reason = "the subscription has changed"
         reason = self._rejoin_reason
         await self._on_join_prepare(prev_assignment)
         if stale and self._wanted(subscription):
@@ -109,6 +111,29 @@ class Rejoining(Heartbeating, Committing, ReadingCommitted):
             (poll, subscription.unsubscribe_future, self._closing),
             return_when=asyncio.FIRST_COMPLETED,
         )
+
+    async def _leave_idle(self) -> bool:
+        """Leave the group, so that others get the partitions; the next poll joins again.
+
+        Returns:
+            False: the application has polled at the last moment.
+        """
+        if self._held is not None:
+            # What came before the records it is busy with.
+            await self._maybe_do_last_autocommit(self._held)
+        if not self._poll_overdue():
+            return False
+        log.warning(
+            "Consumer of group %s leaves the group: the application has not polled (getone,"
+            " getmany) for more than max_poll_interval_ms=%s. It took too long over the records"
+            " it has: process them faster, take fewer at once (max_poll_records), or raise"
+            " max_poll_interval_ms. The consumer joins again with the next poll",
+            self.group_id,
+            self._max_poll_interval_ms,
+        )
+        self._go(MemberState.STALE)
+        self.maybe_leave_group("max_poll_interval_ms was exceeded")
+        return True
 
     # Before
 

@@ -179,6 +179,7 @@ class GroupCoordinator(Rejoining):
         self._restart_heartbeats = None
         self._committed_of = None
         self._stable_offsets = True
+        self._unknown = set()
         self._commit_lock = asyncio.Lock()
         self._next_autocommit_deadline = self._loop.time() + self._auto_commit_interval_ms / 1000
         self._close_task: asyncio.Task[None] | None = None
@@ -326,6 +327,13 @@ class GroupCoordinator(Rejoining):
     async def _close(self) -> None:
         deadline = Deadline.after(self._stop_timeout)
         try:
+            await self._finish(deadline)
+        finally:
+            self._go(MemberState.CLOSED)
+            await self._supervisor.cancel_all(deadline.capped(LEAVE_TIMEOUT))
+
+    async def _finish(self, deadline: Deadline) -> None:
+        try:
             await self._end_rebalance(deadline)
             assignment = self._subscription.assignment
             if assignment is not None and self._fatal is None:
@@ -337,8 +345,6 @@ class GroupCoordinator(Rejoining):
             self._go(MemberState.LEAVING)
             self._stop_heartbeat_task()
         await asyncio.wait((self.maybe_leave_group("the consumer was closed"),))
-        self._go(MemberState.CLOSED)
-        await self._supervisor.cancel_all(deadline.capped(LEAVE_TIMEOUT))
 
     async def _end_rebalance(self, deadline: Deadline) -> None:
         """Let the coordination task end; a rebalance that takes too long is given up."""

@@ -42,6 +42,25 @@ async def test_unknown_topic_is_left_out():
         assert await member.coordinator.fetch_committed_offsets([TP]) == {}
 
 
+@virtual
+async def test_unknown_topic_is_not_taken_for_nothing_committed():
+    async with group() as (kafka, make):
+        kafka.commit("g", "t", 0, 7)
+        kafka.commit("g", "t", 1, 8)
+        member = await make().start(assign=[TP, TP1])
+        kafka.faults.add(
+            Error(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION, Level.PARTITION),
+            api="OffsetFetch",
+            topic="t",
+            partition=0,
+            times=3,
+        )
+        futures = [state.fetch_committed() for _, state in member.subscription.assignment.states]
+        assert (await futures[1]).offset == 8
+        assert not futures[0].done()
+        assert (await futures[0]).offset == 7
+
+
 @pytest.mark.parametrize("level", [Level.TOP, Level.PARTITION], ids=str)
 @pytest.mark.parametrize(
     "code",

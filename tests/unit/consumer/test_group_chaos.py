@@ -97,6 +97,16 @@ async def test_settles_after_faults(assignor, seed):
     owners = Owners()
     async with group(partitions=9, brokers=3, cluster={"seed": seed}) as (kafka, make):
         members = []
+        offset = 0
+        highest = {}
+
+        def check_commits():
+            """Offsets are read in order, so they are committed in order."""
+            for tp in everything:
+                committed = kafka.group("g").committed.get(tp)
+                if committed is not None:
+                    assert committed.offset >= highest.get(tp, 0)
+                    highest[tp] = committed.offset
 
         async def join():
             member = make(
@@ -131,12 +141,15 @@ async def test_settles_after_faults(assignor, seed):
                 whole_broker(rng, kafka)
             for member in members:
                 if member.subscription.assignment is not None:
-                    member.read(rng.randint(1, 100))
+                    offset += 1
+                    member.read(offset)
+            check_commits()
         kafka.faults.clear()
         await until(lambda: all(b.alive and not b.frozen for b in kafka.brokers.values()))
         await until(
             lambda: owners.all_have_one(everything) and all(m.stable for m in members), within=120
         )
+        check_commits()
         for member in members:
             member.coordinator.check_errors()
             assert owners.owned[member] == member.partitions

@@ -103,12 +103,14 @@ async def test_blocked_loop_is_told(caplog):
 @virtual
 async def test_application_that_does_not_poll(settings, caplog):
     async with group() as (kafka, make):
-        member = make(max_poll_interval_ms=4000, enable_auto_commit=False, **settings)
+        member = make(max_poll_interval_ms=4000, **settings)
         await (await member.start("t")).joined()
         joined = now()
+        member.read(7)
         del member.calls[:]
         await until(lambda: not kafka.group("g").members)
         assert 4 <= now() - joined < 5
+        assert {kafka.group("g").committed[tp].offset for tp in ALL} == {7}
         assert "max_poll_interval_ms=4000" in caplog.text
         reason = next(r for r in kafka.requests if r.api_name == "LeaveGroup").values["members"]
         assert "max_poll_interval_ms" in reason[0]["reason"]
