@@ -13,6 +13,7 @@ Runs no task; the inquiries under way are entered and removed by the fetcher.
 from __future__ import annotations
 
 import asyncio
+import math
 import random
 from collections.abc import Callable, Collection, Container
 from dataclasses import dataclass, field
@@ -271,36 +272,49 @@ class Planner:
         share = max(
             settings.buffer_bytes // max(1, len(rows) + len(busy)), settings.max_partition_bytes
         )
-        # With nothing here and nothing on its way one partition may always be asked for.
-        idle = reserved == 0 and self._buffer.bytes == 0
-        starving = any(inquiry.starved for inquiry in self.inquiries)
+        nodes = list(rows.items())
+        if free < share * len(nodes):
+            # Not all of them may get their share: first who has waited longest.
+            nodes.sort(key=lambda item: min(map(self._last_fetch, item[1])))
         chosen: list[tuple[int, tuple[dict[TopicPartition, Row], int, bool]]] = []
-        for node_id, wanted in rows.items():
+        refused: list[tuple[int, dict[TopicPartition, Row]]] = []
+        for node_id, wanted in nodes:
             size = min(settings.max_bytes, len(wanted) * settings.max_partition_bytes)
             allowed = min(size, share, free)
             if allowed >= min(size, settings.max_partition_bytes):
                 chosen.append((node_id, (wanted, allowed, False)))
                 free -= allowed
-                idle = False
-                continue
-            # Whoever asks for records of a partition gets them, even if others, which nobody
-            # reads, have taken all the memory.
-            tp = self._wanted_most(wanted, idle)
-            if tp is not None and not starving:
-                one = min(settings.max_bytes, settings.max_partition_bytes)
-                chosen.append((node_id, ({tp: wanted[tp]}, one, True)))
-                starving = True
+            else:
+                refused.append((node_id, wanted))
+        if refused and not any(inquiry.starved for inquiry in self.inquiries):
+            chosen += self._starved(refused)
         return chosen
 
-    def _wanted_most(
-        self, wanted: Collection[TopicPartition], idle: bool
-    ) -> TopicPartition | None:
-        for tp in wanted:
-            if tp in self._buffer.heads:
-                continue
-            if idle or (self.hungry is not None and (not self.hungry or tp in self.hungry)):
-                return tp
-        return None
+    def _starved(
+        self, refused: list[tuple[int, dict[TopicPartition, Row]]]
+    ) -> list[tuple[int, tuple[dict[TopicPartition, Row], int, bool]]]:
+        """One partition that somebody asks for records of: gets them even if others, which nobody
+        reads, have taken all the memory."""
+        hungry = self.hungry
+        if hungry is None:
+            return []
+        waiting = [
+            (self._last_fetch(tp), node_id, tp, row)
+            for node_id, wanted in refused
+            for tp, row in wanted.items()
+            if tp not in self._buffer.heads and (not hungry or tp in hungry)
+        ]
+        if not waiting:
+            return []
+        _, node_id, tp, row = min(waiting)
+        size = min(self._settings.max_bytes, self._settings.max_partition_bytes)
+        return [(node_id, ({tp: row}, size, True))]
+
+    def _last_fetch(self, tp: TopicPartition) -> float:
+        progress = self._progress.get(tp)
+        if progress is None or progress.last_fetch is None:
+            return -math.inf
+        return progress.last_fetch
 
     def _request(
         self,

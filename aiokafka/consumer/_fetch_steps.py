@@ -43,6 +43,11 @@ class _Trouble:
         self.attempts = 0
         self.news = News(loop.time)
 
+    def over(self) -> None:
+        """The node has answered."""
+        self.attempts = 0
+        self.news.all_is_well()
+
 
 class FetchSteps:
     """The methods of a :class:`~aiokafka.consumer.fetcher.Fetcher` that send Fetch requests."""
@@ -175,7 +180,8 @@ class FetchSteps:
         self._check_rack(node_id, answer.version)
         if inquiry is not None and not await self._session_agrees(node_id, inquiry, answer):
             return False
-        self._troubles.pop(node_id, None)
+        if node_id in self._troubles:
+            self._troubles[node_id].over()
         if not assignment.active or self._closed:
             return False
         return self._answers.take(answer, assignment, node_id, _asked(request), inquiry)
@@ -230,9 +236,9 @@ class FetchSteps:
             reason = error.__cause__
         hopeless = not action_for(reason).retriable and not isinstance(reason, KafkaTimeoutError)
         log.log(
-            # Of connections that cannot be made the client tells.
+            # Of connections that are lost or cannot be made the client tells.
             logging.WARNING
-            if not isinstance(error, Errors.NodeNotReadyError)
+            if not isinstance(error, (Errors.NodeNotReadyError, Errors.KafkaConnectionError))
             and trouble.news.is_news(type(error))
             else logging.DEBUG,
             "Fetching from node %s failed: %s; trying again",

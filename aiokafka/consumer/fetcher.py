@@ -156,7 +156,7 @@ class Fetcher(FetchSteps, PositionSteps):
             min_bytes=fetch_min_bytes,
             max_bytes=fetch_max_bytes,
             max_wait=milliseconds("fetch_max_wait_ms", fetch_max_wait_ms),
-            max_partition_bytes=max_partition_fetch_bytes,
+            max_partition_bytes=min(max_partition_fetch_bytes, fetch_buffer_bytes),
             buffer_bytes=fetch_buffer_bytes,
             isolation_level=self._isolation_level,
             rack_id=client_rack or "",

@@ -1,4 +1,4 @@
-"""Reading while things go wrong: recovery without loss or duplicates, or an error; never silence."""
+"""Reading while things go wrong: nothing lost or doubled, or an error; never silence."""
 
 from __future__ import annotations
 
