@@ -108,8 +108,8 @@ class Group(Rebalancing):
             # A consumer without a group, or an administrator.
             empty = self.state is GroupState.EMPTY
             return ErrorCode.NONE if empty else ErrorCode.UNKNOWN_MEMBER_ID
-        if not self.generation and generation >= 0:  # there is no such group
-            return ErrorCode.ILLEGAL_GENERATION
+        if not self.generation and generation >= 0:
+            return ErrorCode.GROUP_ID_NOT_FOUND
         error = self.error_for(member_id, instance_id, generation)
         if not error and self.state is GroupState.COMPLETING_REBALANCE:
             error = ErrorCode.REBALANCE_IN_PROGRESS

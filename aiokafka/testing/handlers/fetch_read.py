@@ -127,6 +127,7 @@ class Reader:
         if not read.error:
             read.error = self._refusal(wanted, topic, partition, unknown)
         if partition is None:
+            read.aborted = []
             return read
         if not read.error:
             self._fill(read, partition)

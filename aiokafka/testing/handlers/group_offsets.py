@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from ..connection import BrokerConnection
     from ..received import ReceivedRequest
 
-_FIRST_COMMIT_WITH_IDS = _FIRST_FETCH_WITH_IDS = 10
+_FIRST_COMMIT_WITH_NOT_FOUND = 9
+_FIRST_FETCH_WITH_IDS = 10
 _FIRST_FETCH_WITH_TOP_ERROR = 2
 _FIRST_FETCH_WITH_GROUPS = 8
 
@@ -33,6 +34,8 @@ def handle_commit(received: ReceivedRequest, connection: BrokerConnection) -> di
             values.get("consumer_id", ""),
             values.get("group_instance_id"),
         )
+    if error == ErrorCode.GROUP_ID_NOT_FOUND and received.version < _FIRST_COMMIT_WITH_NOT_FOUND:
+        error = ErrorCode.ILLEGAL_GENERATION
     accepted: dict[tuple[str, int], Committed] = {}
     topics = [
         {

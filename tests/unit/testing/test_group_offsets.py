@@ -52,7 +52,8 @@ async def test_who_may_commit():
         member = await Partner.connect(cluster)
         row = {"t": [(0, 1)]}
         # There is no such group yet:
-        assert await member.commit(row, generation=1, member_id="x") == [22]
+        assert await member.commit(row, generation=1, member_id="x") == [69]
+        assert await member.commit(row, 8, generation=1, member_id="x") == [22]
         assert await member.commit(row, **NOBODY) == [0]
         await member.enter()
         assert await member.commit(row) == [0]
