@@ -88,6 +88,7 @@ def whole_broker(rng: random.Random, kafka):
         loop.call_later(rng.uniform(0.5, 5), broker.restart)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(12))
 @pytest.mark.parametrize("assignor", ASSIGNORS, ids=lambda a: a.name)
 @virtual

@@ -8,7 +8,7 @@ import contextlib
 import pytest
 
 from aiokafka.coordinator.assignors.cooperative_sticky import CooperativeStickyPartitionAssignor
-from aiokafka.errors import IllegalStateError
+from aiokafka.errors import IllegalStateError, KafkaError
 from aiokafka.testing import Deaf
 from tests.unit.consumer.group_lab import group, now, settled, tps, until, virtual
 
@@ -132,6 +132,50 @@ async def test_failed_member():
         assert isinstance(caught.value.__cause__, ZeroDivisionError)
         with pytest.raises(Exception, match="crashed"):
             member.coordinator.check_errors()
+        await closes_within(member, 0.5)
+
+
+@virtual
+async def test_crashed_reading_of_committed_offsets():
+    async with group() as (_, make):
+        member = await (await make().start("t")).joined()
+
+        async def crash(assignment):
+            raise ZeroDivisionError("a defect")
+
+        member.coordinator._maybe_refresh_commit_offsets = crash
+        next(iter(member.subscription.assignment.states))[1].fetch_committed()
+        await until(lambda: member.coordinator.facts().state.name == "FAILED")
+        with pytest.raises(KafkaError, match="crashed"):
+            member.coordinator.check_errors()
+        await closes_within(member, 0.5)
+
+
+@virtual
+async def test_crashed_look_up():
+    async with group() as (_, make):
+        member = await (await make().start("t")).joined()
+
+        async def crash(*args):
+            raise ZeroDivisionError("a defect")
+
+        member.client.coordinator_lookup = crash
+        member.coordinator.coordinator_dead()
+        await until(lambda: member.coordinator.facts().state.name == "FAILED")
+        with pytest.raises(KafkaError, match="crashed"):
+            member.coordinator.check_errors()
+        await closes_within(member, 0.5)
+
+
+@virtual
+async def test_crash_while_closing():
+    async with group() as (_, make):
+        member = await (await make().start("t")).joined()
+
+        async def crash(assignment):
+            raise ZeroDivisionError("a defect")
+
+        member.coordinator._maybe_do_last_autocommit = crash
         await closes_within(member, 0.5)
 
 

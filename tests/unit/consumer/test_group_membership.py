@@ -11,6 +11,8 @@ from aiokafka.coordinator.assignors.cooperative_sticky import CooperativeStickyP
 from aiokafka.coordinator.assignors.range import RangePartitionAssignor
 from aiokafka.coordinator.assignors.roundrobin import RoundRobinPartitionAssignor
 from aiokafka.coordinator.assignors.sticky.sticky_assignor import StickyPartitionAssignor
+from aiokafka.coordinator.protocol import MemberSubscription
+from aiokafka.errors import KafkaError
 from aiokafka.structs import TopicPartition
 from tests.unit.consumer.group_lab import group, settled, tps, until, virtual
 
@@ -283,3 +285,87 @@ async def test_releases(release):
         assert set(found) == one.partitions
         await one.close()
         await until(lambda: two.partitions == tps("t", 0, 1, 2, 3))
+
+
+@virtual
+async def test_rack_owned_partitions_and_generation_are_in_the_subscription():
+    async with group(partitions=2) as (kafka, make):
+        settings = {"assignors": [CooperativeStickyPartitionAssignor], "client_rack": "r1"}
+        member = await (await make(**settings).start("t")).joined()
+
+        def subscription() -> MemberSubscription:
+            return MemberSubscription.decode(
+                kafka.group("g").members[member.coordinator.member_id].subscription
+            )
+
+        assert subscription().rack_id == "r1"
+        assert subscription().owned_partitions == []
+        member.coordinator.request_rejoin("to say it")
+        await until(lambda: member.coordinator.generation == 2)
+        assert set(subscription().owned_partitions) == tps("t", 0, 1)
+        assert subscription().generation_id == 1
+        assert kafka.group("g").members[member.coordinator.member_id].reason == "to say it"
+
+
+@virtual
+async def test_assignor_of_other_making():
+    """Duck-typed, as those of other packages: no newer hooks, bytes instead of structs."""
+
+    class Other:
+        name = "other"
+
+        @classmethod
+        def metadata(cls, topics):
+            return RoundRobinPartitionAssignor.metadata(topics).encode()
+
+        @classmethod
+        def assign(cls, cluster, members):
+            found = RoundRobinPartitionAssignor.assign(cluster, members)
+            return {name: assignment.encode() for name, assignment in found.items()}
+
+        @classmethod
+        def on_assignment(cls, assignment):
+            heard.append(assignment.partitions())
+
+    heard = []
+    async with group(partitions=4) as (_, make):
+        one, two = make(assignors=[Other]), make(assignors=[Other])
+        await one.start("t")
+        await two.start("t")
+        await until(lambda: shared_out([one, two], tps("t", 0, 1, 2, 3)))
+        assert sorted(heard[-1]) in (sorted(one.partitions), sorted(two.partitions))
+
+
+@virtual
+async def test_assignor_that_crashes_is_told():
+    class Broken(RoundRobinPartitionAssignor):
+        @classmethod
+        def assign(cls, cluster, members):
+            raise ZeroDivisionError("in the assignor")
+
+    async with group() as (kafka, make):
+        member = await make(assignors=[Broken]).start("t")
+        with pytest.raises(KafkaError, match="in the assignor"):
+            await member.subscription.wait_for_assignment()
+        await until(lambda: not kafka.group("g").members)
+
+
+@pytest.mark.parametrize("assignor", ASSIGNORS, ids=lambda a: a.name)
+@virtual
+async def test_group_that_moves_from_one_assignor_to_the_other(assignor):
+    """A rolling bounce (KIP-429): first both, then the new one only."""
+    old, both, new = (
+        [RangePartitionAssignor],
+        [assignor, RangePartitionAssignor],
+        [assignor],
+    )
+    async with group(partitions=6) as (kafka, make):
+        members = [await make(assignors=old).start("t") for _ in range(2)]
+        await settled(*members)
+        for assignors in (both, new):
+            for _ in range(2):
+                await members.pop(0).close()
+                members.append(await make(assignors=assignors).start("t"))
+                await until(lambda: shared_out(members, tps("t", *range(6))))
+                await settled(*members)
+        assert kafka.group("g").protocol == assignor.name
