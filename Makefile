@@ -38,7 +38,8 @@ SOAK_COUNT ?= 5000
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
 .PHONY: help venv build demo test lint types format test-unit test-unit-pure test-unit-debug \
-	test-unit-uvloop test-integration bench docs kafka broker soak clean distclean
+	test-unit-uvloop test-integration bench docs kafka broker soak soak-consumer clean \
+	distclean
 
 help: ## Say what there is to make
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | \
@@ -148,6 +149,9 @@ test-integration: kafka $(BUILD_STAMP) ## Integration tests on a real Kafka (Jav
 
 soak: $(BUILD_STAMP) ## Run thousands of random fault schedules (SOAK_FIRST, SOAK_COUNT)
 	@$(PY) -m tests.unit.simulation.runner $(SOAK_FIRST) $(SOAK_COUNT)
+
+soak-consumer: kafka $(BUILD_STAMP) ## Read at full speed for ten minutes: memory must not grow (Java, Maven)
+	@$(PY) -m benchmark.soak $(ARGS)
 
 # -- tidying --------------------------------------------------------------------------------------
 

@@ -35,7 +35,7 @@ class Topics:
 
     def __init__(self, bootstrap: str) -> None:
         self._module: Any = importlib.import_module("confluent_kafka.admin")
-        self._admin = self._module.AdminClient({"bootstrap.servers": bootstrap})
+        self._admin = self._module.AdminClient({"bootstrap.servers": bootstrap, "log_level": 3})
 
     def create(self, names: list[str], partitions: int) -> None:
         """Create topics and wait until every partition has a leader."""

@@ -38,7 +38,8 @@ class ChildFailed(RuntimeError):
     """A child ended without figures."""
 
 
-def _environment() -> dict[str, str]:
+def environment() -> dict[str, str]:
+    """That of every child: nothing that changes which code runs, or how."""
     env = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
     env.pop("AIOKAFKA_NO_EXTENSIONS", None)
     return env
@@ -51,7 +52,7 @@ def _run(command: list[str], what: str, timeout: float) -> Measured:
             capture_output=True,
             text=True,
             timeout=timeout,
-            env=_environment(),
+            env=environment(),
             cwd=_WORKER.parent,
         )
     except subprocess.TimeoutExpired as expired:

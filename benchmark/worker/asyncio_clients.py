@@ -112,6 +112,15 @@ async def null(job: Job) -> Measured:
     return await patterns.produce(job, send, _nothing, "")
 
 
+def new_loop(name: str) -> asyncio.AbstractEventLoop:
+    """A loop of the kind called ``asyncio`` or ``uvloop``."""
+    if name == "uvloop":
+        uvloop: Any = importlib.import_module("uvloop")
+        made: asyncio.AbstractEventLoop = uvloop.new_event_loop()
+        return made
+    return asyncio.new_event_loop()
+
+
 def run(client: Callable[[Job], Awaitable[Measured]], job: Job) -> Measured:
     """Run ``client`` on the loop that the job names."""
 
@@ -121,15 +130,10 @@ def run(client: Callable[[Job], Awaitable[Measured]], job: Job) -> Measured:
 
         return call()
 
-    if job.loop == "uvloop":
-        uvloop: Any = importlib.import_module("uvloop")
-        loop = uvloop.new_event_loop()
-    else:
-        loop = asyncio.new_event_loop()
+    loop = new_loop(job.loop)
     try:
         asyncio.set_event_loop(loop)
-        measured: Measured = loop.run_until_complete(main())
-        return measured
+        return loop.run_until_complete(main())
     finally:
         loop.run_until_complete(loop.shutdown_asyncgens())
         loop.close()
