@@ -210,6 +210,9 @@ def _why_stalled(
     """What is wrong with the partition's leader; empty when nothing is known to be."""
     if fetching.asked_age is not None and fetching.asked_age > patience:
         return f"node {fetching.node_id} has not answered for {fetching.asked_age:.1f} s"
+    if fetching.last_error is not None:
+        # Nothing has succeeded since, or it would be forgotten.
+        return str(fetching.last_error)
     if fetching.node_id is not None:
         return ""
     leader = client.cluster.leader_for_partition(tp)
@@ -240,5 +243,4 @@ def _awaited(
         what = "asking for the committed offset"
         if facts is not None:
             stalled = "" if facts.last_error is None else str(facts.last_error)
-    why = stalled or ("" if fetching.last_error is None else str(fetching.last_error))
-    return f"{what}: {why}" if why else what
+    return f"{what}: {stalled}" if stalled else what

@@ -81,6 +81,8 @@ class Membership(BaseCoordinator):
     _loop: asyncio.AbstractEventLoop
     _max_poll_interval_ms: float
     _news: dict[str, News]
+    #: What has failed and has not succeeded since, by subject, the latest last.
+    _unmended: dict[str, BaseException]
     _protocol: str
     _rebalance_timeout_ms: int
     _rebalances: int
@@ -172,7 +174,8 @@ class Membership(BaseCoordinator):
 
     def _trouble(self, subject: str, error: BaseException, consequence: str = "") -> None:
         """Log what went wrong, at warning if it is news."""
-        self._last_error = error
+        self._unmended.pop(subject, None)
+        self._unmended[subject] = self._last_error = error
         news = self._news_of(subject)
         log.log(
             logging.WARNING if news.is_news(type(error)) else logging.DEBUG,
@@ -195,8 +198,10 @@ class Membership(BaseCoordinator):
         news = self._news.get(subject)
         if news is not None:
             news.all_is_well()
+        self._unmended.pop(subject, None)
         if self._fatal is None:
-            self._last_error = None
+            # Something else may still be wrong.
+            self._last_error = next(reversed(self._unmended.values()), None)
 
     # The coordinator
 

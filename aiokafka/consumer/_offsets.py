@@ -25,7 +25,7 @@ from aiokafka.errors import (
     KafkaTimeoutError,
 )
 from aiokafka.structs import OffsetAndMetadata, OffsetAndTimestamp, TopicPartition
-from aiokafka.util import commit_structure_validate
+from aiokafka.util import commit_structure_validate, create_future
 
 if TYPE_CHECKING:
     from aiokafka.consumer._assignment import Assignment
@@ -202,19 +202,32 @@ class OffsetCalls(SubscribeCalls):
         what = f"position({_name(partition)})"
         try:
             return await self._stopping.unless_given(
-                lambda: self._wait_for_position(partition, deadline, what)
+                lambda: self._wait_for_position(fetcher, partition, deadline, what)
             )
         except KafkaTimeoutError as error:
-            if error.__cause__ is not None:
-                raise
-            raise timed_out(what, deadline, _error_of(fetcher, partition)) from None
+            raise self._in_vain(what, deadline, (partition,)) from error
+
+    def _in_vain(
+        self, what: str, deadline: Deadline, tps: Iterable[TopicPartition]
+    ) -> KafkaTimeoutError:
+        """The error of a call that has waited for positions in vain."""
+        # Only when it is needed: dataclasses are slow to import.
+        from aiokafka.consumer._describing import describe
+
+        health = describe(self)
+        late = [health.partitions[tp] for tp in tps if tp in health.partitions]
+        late = [partition for partition in late if partition.position is None] or late
+        cause = next((partition.error for partition in late if partition.error), health.error)
+        return timed_out(what, deadline, cause, str(late[0]) if late else health.reason)
 
     def _known_position(self, tp: TopicPartition) -> int | None:
         assignment = self._subscription.assignment
         state = None if assignment is None or not assignment.active else assignment.state_value(tp)
         return None if state is None or not state.has_valid_position else state.position
 
-    async def _wait_for_position(self, tp: TopicPartition, deadline: Deadline, what: str) -> int:
+    async def _wait_for_position(
+        self, fetcher: Fetcher, tp: TopicPartition, deadline: Deadline, what: str
+    ) -> int:
         subscription = self._subscription.subscription
         while True:
             self._check_errors()
@@ -232,15 +245,11 @@ class OffsetCalls(SubscribeCalls):
             state = assignment.state_value(tp)
             if state is None:
                 raise IllegalStateError(f"Partition {tp} is not assigned")
-            await self._one_of(state.wait_for_position(), deadline, what)
-
-    async def _one_of(self, position: asyncio.Future[None], deadline: Deadline, what: str) -> None:
-        """Wait for a position's coming or going."""
-        try:
-            await deadline.run(position, what=what)
-        except IllegalStateError:
-            # Given up; perhaps to come back with the next assignment.
-            pass
+            failure = fetcher._records.get(tp)
+            if isinstance(failure, FetchError):
+                # There is none to be found; the next call for records raises it, too.
+                failure.check_raise()
+            await _first_of(fetcher, state.wait_for_position(), deadline, what)
 
     def _check_errors(self) -> None:
         """Raises KafkaError: the group cannot go on."""
@@ -307,8 +316,7 @@ class OffsetCalls(SubscribeCalls):
         try:
             await self._stopping.unless_given(lambda: deadline.run(reset, what=what))
         except KafkaTimeoutError:
-            errors = (_error_of(fetcher, tp) for tp in tps)
-            log.warning("%s", timed_out(what, deadline, next(filter(None, errors), None)))
+            log.warning("%s", self._in_vain(what, deadline, tps))
             return False
         except IllegalStateError:
             return False
@@ -462,7 +470,22 @@ def _check_timestamp(tp: TopicPartition, when: Any) -> int:
     return checked
 
 
-def _error_of(fetcher: Fetcher, tp: TopicPartition) -> BaseException | None:
-    """The error of a partition that the next call for records will raise."""
-    found = fetcher._records.get(tp)
-    return found._error if isinstance(found, FetchError) else None
+async def _first_of(
+    fetcher: Fetcher, position: asyncio.Future[None], deadline: Deadline, what: str
+) -> None:
+    """Wait for a position's coming or going, for an error in its place, or for one of the group.
+
+    Raises:
+        KafkaTimeoutError: *deadline* passed first.
+        KafkaError: the group cannot go on.
+    """
+    news: asyncio.Future[None] = create_future()
+    fetcher._fetch_waiters.add(news)
+    try:
+        await deadline.run(
+            asyncio.wait((position, news), return_when=asyncio.FIRST_COMPLETED), what=what
+        )
+    finally:
+        fetcher._fetch_waiters.discard(news)
+    if news.done():
+        news.result()

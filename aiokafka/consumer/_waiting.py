@@ -93,9 +93,17 @@ async def until_done(future: asyncio.Future[T], deadline: Deadline, what: str) -
             future.cancel()
 
 
-def timed_out(what: str, deadline: Deadline, cause: BaseException | None) -> KafkaTimeoutError:
-    """The error of a call whose time is over, with what stood in its way."""
-    reason = "" if cause is None else f"; last error: {cause!r}"
+def timed_out(
+    what: str, deadline: Deadline, cause: BaseException | None, why: str = ""
+) -> KafkaTimeoutError:
+    """The error of a call whose time is over, with what stood in its way.
+
+    Parameters:
+        cause: the last error, if there was one.
+        why: what was waited for, in words.
+    """
+    last = "" if cause is None else f"last error: {cause!r}"
+    reason = "".join(f"; {text}" for text in (why, last) if text)
     error = KafkaTimeoutError(
         f"{what} did not succeed within {as_milliseconds(deadline.budget)} ms"
         f" ({as_milliseconds(deadline.elapsed())} ms elapsed){reason}"

@@ -165,6 +165,7 @@ class GroupCoordinator(Rejoining):
         self._coordinator_dead_fut = self._loop.create_future()
         self._settled = []
         self._news = {}
+        self._unmended = {}
         self._holding = False
         self._held = self._joined_for = None
         self._held_generation = UNKNOWN_GENERATION
@@ -197,7 +198,7 @@ class GroupCoordinator(Rejoining):
 
     @property
     def last_error(self) -> BaseException | None:
-        """What went wrong last, None when nothing has since the last success."""
+        """What went wrong last and has not gone well since, None when there is nothing."""
         return self._last_error
 
     # The coordination task
