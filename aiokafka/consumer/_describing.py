@@ -113,7 +113,9 @@ def _judge(
         return ConsumerVerdict.WAITING, "nothing is subscribed to, and nothing assigned"
     automatic = subscription.partitions_auto_assigned()
     if facts is not None and automatic:
-        reason = _why_no_member(facts, subscription.delivering)
+        assignment = subscription.assignment
+        reading = assignment is not None and assignment.active and subscription.delivering
+        reason = _why_no_member(facts, reading)
         if reason:
             return ConsumerVerdict.WAITING, reason
     elif not partitions and automatic:
@@ -121,23 +123,27 @@ def _judge(
     return judge_partitions(partitions, grouped=facts is not None and automatic)
 
 
-def _why_no_member(facts: GroupFacts, delivering: bool) -> str:
-    """Why a member has to wait for its group; empty when it has not."""
+def _why_no_member(facts: GroupFacts, reading: bool) -> str:
+    """Why a member has to wait for its group; empty when it has not.
+
+    Parameters:
+        reading: has it partitions whose records may be given out?
+    """
     group, state = facts.group_id, facts.state
     if state is MemberState.STALE:
         return (
             f"group {group!r} was left, as no records were asked for within"
             " max_poll_interval_ms; ask for some to join it again"
         )
-    if facts.coordinator_id is None and not (state is MemberState.STABLE and delivering):
+    if reading and state is not MemberState.UNJOINED:
+        return ""
+    if facts.coordinator_id is None:
         return f"no coordinator of group {group!r} is known{_because(facts.last_error)}"
-    if state in REBALANCING and not delivering:
+    if state in REBALANCING:
         return (
             f"group {group!r} rebalances, this member is {state.name}{_because(facts.last_error)}"
         )
-    if state is MemberState.UNJOINED:
-        return f"group {group!r} is not joined yet{_because(facts.last_error)}"
-    return ""
+    return f"group {group!r} is not joined yet{_because(facts.last_error)}"
 
 
 def _why_no_partitions(consumer: OffsetCalls) -> str:

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from typing import Any
 
 import pytest
 
@@ -390,7 +391,7 @@ async def test_a_record_that_cannot_be_deserialized():
         for call in (consumer.getone, consumer.getmany, consumer.getone):
             with pytest.raises(json.JSONDecodeError) as caught:
                 await call()
-            error = caught.value
+            error: Any = caught.value
             assert (error.topic, error.partition, error.offset) == ("t", 0, 4)
             assert await consumer.position(TP) == 4
         consumer.seek(TP, 5)
