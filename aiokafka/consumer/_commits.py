@@ -172,6 +172,7 @@ class Committing(Membership):
         if denied:
             raise Errors.TopicAuthorizationFailedError(denied)
         self._well("OffsetCommit")
+        self._well("Auto-commit")
         self._last_commit_at = self._loop.time()
         for tp, committed in offsets.items():
             state = assignment.state_value(tp)
@@ -256,9 +257,6 @@ class Committing(Membership):
                 self._trouble("Auto-commit", error)
                 if action_for(error).retriable:
                     delay = backoff
-            else:
-                if offsets:
-                    self._well("Auto-commit")
             self._next_autocommit_deadline = self._loop.time() + delay
         return max(0.0, self._next_autocommit_deadline - self._loop.time())
 
@@ -280,9 +278,6 @@ class Committing(Membership):
             )
         except KafkaError as error:
             self._trouble("Auto-commit", error, "records may be read again by others")
-        else:
-            if offsets:
-                self._well("Auto-commit")
 
 
 #: States in which the listener may be waiting for the commit: it cannot wait for the rebalance.

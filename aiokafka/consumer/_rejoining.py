@@ -238,7 +238,13 @@ class Rejoining(Heartbeating, Committing, ReadingCommitted):
         if getattr(response, "skip_assignment", False):
             # KIP-814: a static leader is back; the coordinator keeps the assignment.
             return {}
-        assignments: dict[str, Any] = assignor.assign(self._cluster, members)
+        try:
+            assignments: dict[str, Any] = assignor.assign(self._cluster, members)
+        except Exception as error:
+            raise KafkaError(
+                f"The assignor {assignor.name!r} could not assign the partitions of group"
+                f" {self.group_id!r}: {error!r}"
+            ) from error
         log.debug("Assignments of group %s: %s", self.group_id, assignments)
         return assignments
 

@@ -67,7 +67,7 @@ class BaseCoordinator:
             return
         pattern = self._subscription.subscribed_pattern
         wanted = frozenset(self._subscription.topics) if pattern is None else pattern
-        if wanted == self._tracked:
+        if wanted is self._tracked:
             return
         self._tracked = wanted
         if pattern is None:
