@@ -4,8 +4,9 @@
 application may fill one wherever it likes.  :class:`MessageBatch` is a batch the producer
 has taken over: it has an age, attempts, maybe a sequence number, and futures.
 
-Runs no task.  A :class:`MessageBatch` owns its ``future`` and the futures of its records:
-``done``, ``done_noack`` or ``failure`` resolve all of them, the first call wins.
+Runs no task.  A :class:`MessageBatch` owns the futures of its records, and its own ``future``,
+which is made when somebody asks for it: ``done``, ``done_noack`` or ``failure`` resolve all of
+them, the first call wins.
 """
 
 from __future__ import annotations
@@ -205,7 +206,14 @@ class MessageBatch:
         self.created_at = self._loop.time() if created_at is None else created_at
         self.expires_at = self.created_at + ttl
         self.linger_until = self.created_at + linger_time
-        self.future: RecordFuture = create_future(self._loop)
+        #: Whether it has ended.
+        self.settled = False
+        # Called with the batch and whether it is stored, once it has ended.
+        self.on_settled: Callable[[MessageBatch, bool], None] | None = None
+        self._future: RecordFuture | None = None
+        # How it has ended: what `done` was told (None without an answer), or the error.
+        self._stored: tuple[int, int | None, int | None] | None = None
+        self._error: BaseException | None = None
         # What an attempt left behind.
         self.attempts = 0
         self.last_error: BaseException | None = None
@@ -329,33 +337,59 @@ class MessageBatch:
         # First: whoever waits for a record finds its buffer memory free.
         self._records.release()
         self._records.complete(self._tp, base_offset, timestamp, log_start_offset)
-        if not self.future.done():
-            self.future.set_result(
-                self._records.metadata(0, self._tp, base_offset, timestamp, log_start_offset)
-            )
+        if not self.settled:
+            self._stored = (base_offset, timestamp, log_start_offset)
+            self._settle()
 
     def done_noack(self) -> None:
         """The batch was written; with ``acks=0`` nobody will say more."""
         self._records.release()
         self._records.complete_unacknowledged()
-        if not self.future.done():
-            self.future.set_result(None)
+        self._settle()
 
     def failure(self, exception: BaseException) -> None:
         """The batch is given up. Each record's future gets its own copy of *exception*."""
         self._records.closed = True
         self._records.release()
         self._records.fail(exception)
-        if not self.future.done():
-            own = copy.copy(exception)
-            own.__cause__ = exception.__cause__
-            self.future.set_exception(own)
-            # Most batches have nobody waiting for the whole; that is no lost error.
-            self.future.exception()
+        if not self.settled:
+            self._error = copy.copy(exception)
+            self._error.__cause__ = exception.__cause__
+            self._settle()
         waiter = self._drain_waiter
         if waiter is not None and not waiter.done():
             waiter.set_exception(exception)
             waiter.exception()
+
+    @property
+    def future(self) -> RecordFuture:
+        """The end of the batch: the first record's metadata, None with ``acks=0``, an error."""
+        if self._future is None:
+            self._future = create_future(self._loop)
+            if self.settled:
+                self._resolve(self._future)
+        return self._future
+
+    def _settle(self) -> None:
+        if self.settled:
+            return
+        self.settled = True
+        if self._future is not None:
+            self._resolve(self._future)
+        if self.on_settled is not None:
+            self.on_settled(self, self._error is None)
+
+    def _resolve(self, future: RecordFuture) -> None:
+        if future.done():
+            return
+        if self._error is not None:
+            future.set_exception(self._error)
+            # Most batches have nobody waiting for the whole; that is no lost error.
+            future.exception()
+        elif self._stored is None:
+            future.set_result(None)
+        else:
+            future.set_result(self._records.metadata(0, self._tp, *self._stored))
 
     # Splitting
 
@@ -395,6 +429,7 @@ class MessageBatch:
     ) -> None:
         if self.future.done() or not all(part.done() for part in parts):
             return
+        self.settled = True
         for part in parts:
             error = part.exception()
             if error is not None:

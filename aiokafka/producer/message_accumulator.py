@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import asyncio
 import copy
-import functools
 from collections import defaultdict, deque
 from collections.abc import Collection, Iterable
 from typing import TYPE_CHECKING, Any
@@ -273,14 +272,13 @@ class MessageAccumulator(Draining):
 
     def _track(self, batch: MessageBatch) -> None:
         self._pending.add(batch)
-        batch.future.add_done_callback(functools.partial(self._settled, batch))
+        batch.on_settled = self._settled
 
-    def _settled(self, batch: MessageBatch, future: RecordFuture) -> None:
+    def _settled(self, batch: MessageBatch, stored: bool) -> None:
         self._pending.discard(batch)
-        batch._records.release()
         if self.pool.blocked:
             self.pool.grant()
-        if not future.cancelled() and future.exception() is None:
+        if stored:
             self._pending.delivered()
             self.pool.news.all_is_well()
 
@@ -332,7 +330,7 @@ class MessageAccumulator(Draining):
 
     def retry_later(self, batches: Iterable[MessageBatch], delay: float) -> None:
         """Put *batches* back, to be sent again in *delay* seconds."""
-        live = [batch for batch in batches if not batch.future.done()]
+        live = [batch for batch in batches if not batch.settled]
         if live and delay > 0:
             self.backlog.back_off([self.queue(batch.tp) for batch in live], delay)
         for batch in live:
@@ -360,7 +358,7 @@ class MessageAccumulator(Draining):
             self._txn_manager.sequences.lost(batch.tp, batch)
 
     def _expire(self, batch: MessageBatch) -> None:
-        if batch.future.done():
+        if batch.settled:
             return
         queue = self.queue(batch.tp)
         cause = self._cause_of(batch)

@@ -123,7 +123,7 @@ async def test_lingering_unless_full():
 
 
 @virtual
-async def test_one_callback_however_often_it_is_sent():
+async def test_settled_once_however_often_it_is_sent():
     acc = accumulator()
     await acc.add_message(TP, None, b"v", 2)
     for attempt in range(3):
@@ -131,7 +131,14 @@ async def test_one_callback_however_often_it_is_sent():
         batch = nodes[0][TP]
         assert batch.retry_count == attempt
         acc.reenqueue(batch)
-    assert len(batch.future._callbacks) == 1
+    settled = []
+    tell, batch.on_settled = batch.on_settled, lambda *args: settled.append(args)
+    batch.done(1)
+    batch.failure(KafkaError("too late"))
+    batch.done_noack()
+    assert settled == [(batch, True)]
+    tell(batch, True)
+    assert len(acc._pending) == 0
 
 
 @virtual

@@ -220,3 +220,17 @@ async def test_split_batch_fails_with_its_parts():
 @virtual
 async def test_repr():
     assert "t-0" in repr(batch())
+
+
+@virtual
+async def test_the_future_made_after_the_end():
+    stored, unacknowledged, failed = batch(), batch(), batch()
+    future = stored.append(None, b"v", 10)
+    stored.done(20, None, 4)
+    assert stored.future.result() == future.result()
+    assert stored.future is stored.future
+    unacknowledged.done_noack()
+    assert unacknowledged.future.result() is None
+    failed.failure(KafkaError("gone"))
+    with pytest.raises(KafkaError, match="gone"):
+        await failed.future
