@@ -523,7 +523,7 @@ class AIOKafkaConnection:
         link = self._link
         if link is None or not link.up:
             raise KafkaConnectionError(f"No connection to {self._where}")
-        struct = request.prepare(self._versions)
+        struct = request.for_wire(self._versions)
         link.send_for(Receiver(on_done), struct, self._request_timeout)
 
     def send(

@@ -130,12 +130,14 @@ cdef class BufferPool:
     cdef public int64_t used
     cdef public int64_t appended
     cdef public bint blocked
+    cdef public bint turn_follows
 
     def __init__(self, int64_t total):
         self.total = total
         self.used = 0
         self.appended = 0
         self.blocked = False
+        self.turn_follows = False
 
 
 @cython.final
@@ -363,6 +365,7 @@ cdef class Appender:
     cdef public bint enabled
     cdef readonly dict routes
     cdef public object prepared
+    cdef public object send_now
     cdef BufferPool _pool
     cdef object _find_route
     cdef object _open_batch
@@ -398,6 +401,7 @@ cdef class Appender:
         self.enabled = False
         self.routes = {}
         self.prepared = None
+        self.send_now = None
         self._pool = pool
         self._find_route = find_route
         self._open_batch = open_batch
@@ -421,7 +425,7 @@ cdef class Appender:
         cdef TopicRoute route
         cdef PartitionSlot slot = None
         cdef PyObject *found
-        cdef int64_t size, ms, appended
+        cdef int64_t size, ms
         if not self.enabled or pool.blocked or pool.appended >= YIELD_AFTER:
             return None
         if key is None and value is None:
@@ -453,15 +457,34 @@ cdef class Appender:
             self.prepared = (slot.tp, key, value)
             return None
         ms = _ms(timestamp_ms)
-        appended = pool.appended
-        future = self._put(slot, ms, key, value, headers)
+        if self.send_now is None:
+            return self._put(route, slot, ms, key, value, headers)
+        send_now, self.send_now = self.send_now, None
+        pool.turn_follows = True
+        try:
+            return self._put(route, slot, ms, key, value, headers)
+        finally:
+            pool.turn_follows = False
+            send_now()
+
+    cdef object _put(
+        self,
+        TopicRoute route,
+        PartitionSlot slot,
+        int64_t ms,
+        object key,
+        object value,
+        object headers,
+    ):
+        cdef int64_t appended = self._pool.appended
+        future = self._put_into(slot, ms, key, value, headers)
         if route.sticky is not None and key is None and slot is route.sticky:
             # What the record takes in its batch: the estimate is an upper bound, far too high
             # for a small one.
-            self._count_sticky(route, slot, pool.appended - appended)
+            self._count_sticky(route, slot, self._pool.appended - appended)
         return future
 
-    cdef object _put(
+    cdef object _put_into(
         self, PartitionSlot slot, int64_t ms, object key, object value, object headers
     ):
         cdef BatchRecords records = slot.open

@@ -48,16 +48,18 @@ class BufferPool:
     """How many bytes of records the producer holds, of how many it may.
 
     ``blocked`` is set while somebody waits for space: nobody overtakes him then.
-    ``appended`` counts bytes since the loop last got a turn.
+    ``appended`` counts bytes since the loop last got a turn.  ``turn_follows`` is set while a
+    record is appended that the sender is going to be called for: it need not be woken.
     """
 
-    __slots__ = ("appended", "blocked", "total", "used")
+    __slots__ = ("appended", "blocked", "total", "turn_follows", "used")
 
     def __init__(self, total: int) -> None:
         self.total = total
         self.used = 0
         self.blocked = False
         self.appended = 0
+        self.turn_follows = False
 
 
 class BatchRecords:
@@ -278,7 +280,8 @@ class Appender:
         seed: of the choice among partitions for records without a key.
 
     ``enabled`` is False while nothing may be appended; ``may_append`` is asked before each
-    record when it is not None.
+    record when it is not None.  ``send_now`` is what the sender wants to be called after the
+    next record, once, instead of being woken.
     """
 
     def __init__(
@@ -301,6 +304,7 @@ class Appender:
         self.enabled = False
         self.routes: dict[str, TopicRoute] = {}
         self.prepared: tuple[TopicPartition, Any, Any] | None = None
+        self.send_now: Callable[[], None] | None = None
         self._pool = pool
         self._find_route = find_route
         self._open_batch = open_batch
@@ -364,15 +368,34 @@ class Appender:
         else:
             # Before a batch is opened for a record that cannot be.
             timestamp_ms = to_int(timestamp_ms, "timestamp")
-        appended = pool.appended
-        future = self._put(slot, timestamp_ms, key, value, headers)
+        if self.send_now is None:
+            return self._put(route, slot, timestamp_ms, key, value, headers)
+        send_now, self.send_now = self.send_now, None
+        pool.turn_follows = True
+        try:
+            return self._put(route, slot, timestamp_ms, key, value, headers)
+        finally:
+            pool.turn_follows = False
+            send_now()
+
+    def _put(
+        self,
+        route: TopicRoute,
+        slot: PartitionSlot,
+        timestamp_ms: int,
+        key: Any,
+        value: Any,
+        headers: Any,
+    ) -> asyncio.Future[Any] | None:
+        appended = self._pool.appended
+        future = self._put_into(slot, timestamp_ms, key, value, headers)
         if key is None and slot is route.sticky:
             # What the record takes in its batch: the estimate is an upper bound, far too high
             # for a small one.
-            self._count_sticky(route, slot, pool.appended - appended)
+            self._count_sticky(route, slot, self._pool.appended - appended)
         return future
 
-    def _put(
+    def _put_into(
         self, slot: PartitionSlot, timestamp_ms: int, key: Any, value: Any, headers: Any
     ) -> asyncio.Future[Any] | None:
         future = None

@@ -282,6 +282,11 @@ class MessageAccumulator(Draining):
             self._pending.delivered()
             self.pool.news.all_is_well()
 
+    @property
+    def unsettled(self) -> int:
+        """How many batches there are, queued or under way."""
+        return len(self._pending)
+
     def drop_empty(self, queue: PartitionQueue) -> None:
         """Take back a batch for which its first record could not be encoded."""
         if queue.batches and queue.batches[-1].is_empty():

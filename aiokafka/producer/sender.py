@@ -2,8 +2,10 @@
 
 What it runs: one supervised task (:attr:`Sender.sender_task`) that gets the producer id and
 drives transactions, and one for each node being connected to.  Draining is a plain callback,
-at most once per turn of the event loop, so that records appended in one turn travel together;
-a Produce request is posted and settled in callbacks too.  Only where that way is not open
+at most once per turn of the event loop, so that records appended in one turn travel together.
+Only where one record at a time is sent, each after the answer to the one before, the next one
+leaves as it is appended: nothing would join it, and a turn of the loop is a tenth of its way.
+A Produce request is posted and settled in callbacks too.  Only where that way is not open
 (``acks=0``, ``client.send`` replaced by somebody) a request has a short task of its own.  At
 most ``max_in_flight`` requests are under way to a node.
 
@@ -110,6 +112,7 @@ class Sender(TransactionalSteps):
         self._acks = acks
         self._txn_manager = txn_manager
         self._message_accumulator = message_accumulator
+        self._pool = message_accumulator.pool
         self._retry_backoff = backoff(
             "retry_backoff_ms", retry_backoff_ms, "retry_backoff_max_ms", retry_backoff_max_ms
         )
@@ -231,9 +234,27 @@ class Sender(TransactionalSteps):
 
     def _wake(self) -> None:
         """Have a turn soon; many wake-ups of one loop iteration make one turn."""
-        if self._running and not self._turn_due:
+        if self._running and not self._turn_due and not self._pool.turn_follows:
             self._turn_due = True
             self._loop.call_soon(self._turn)
+
+    def _turn_now(self) -> None:
+        """Called by the appender with its record ready; see :meth:`_expect_another`."""
+        if not self._turn_due:
+            self._turn()
+
+    def _expect_another(self, batches: dict[TopicPartition, MessageBatch]) -> None:
+        """Have the next record sent as it is appended, if they come one by one."""
+        accumulator = self._message_accumulator
+        if (
+            len(batches) == 1
+            and accumulator.appender is not None
+            and not accumulator.unsettled
+            and accumulator._impatient
+        ):
+            (batch,) = batches.values()
+            if batch.record_count == 1:
+                accumulator.appender.send_now = self._turn_now
 
     def _turn(self) -> None:
         """Take what is ready and send it."""
@@ -241,7 +262,7 @@ class Sender(TransactionalSteps):
         if not self._running:
             return
         accumulator = self._message_accumulator
-        accumulator.pool.appended = 0
+        self._pool.appended = 0
         try:
             for node_id, batches in accumulator.drain(self._lanes.room):
                 self._lanes.enter(node_id)
@@ -272,6 +293,7 @@ class Sender(TransactionalSteps):
                 handler.settle(node_id, response, error)
                 self._landed(node_id, batches)
                 self._put_back(handler)
+                self._expect_another(batches)
             except Exception as unexpected:
                 log.exception("Unexpected error in the producer's sender")
                 self._crashed(unexpected)

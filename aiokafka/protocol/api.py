@@ -206,6 +206,8 @@ class Request(abc.ABC, Generic[StructT]):
     #: Build the first class when the broker's versions are not known at all.
     ALLOW_UNKNOWN_API_VERSION: ClassVar[bool] = False
     _CLASSES: ClassVar[tuple[type[RequestStruct], ...]] = ()
+    # By what the broker offers and the values allow; a program meets a few of these.
+    _chosen: ClassVar[dict[tuple[tuple[int, int], int], type[RequestStruct]]] = {}
 
     def __init_subclass__(
         cls,
@@ -215,6 +217,7 @@ class Request(abc.ABC, Generic[StructT]):
         **kwargs: Any,
     ) -> None:
         super().__init_subclass__(**kwargs)
+        cls._chosen = {}
         if api is not None:
             cls._CLASSES = _LazyClasses(api, oldest)  # type: ignore[assignment]
             return
@@ -248,21 +251,38 @@ class Request(abc.ABC, Generic[StructT]):
         Raises ``IncompatibleBrokerVersion`` when the broker does not know the API or no shared
         version can express the values, ``NotImplementedError`` when the ranges do not meet.
         """
+        return self.build(self._struct_class(versions))
+
+    def for_wire(self, versions: Mapping[int, tuple[int, int]]) -> Any:
+        """Like :meth:`prepare`, as whatever a connection can send: an object that knows its
+        bytes and how to read the answer, for which less may have to be made than a struct.
+
+        .. versionadded:: 0.14.1
+        """
+        return self.prepare(versions)
+
+    def _struct_class(self, versions: Mapping[int, tuple[int, int]]) -> type[StructT]:
         bounds = versions.get(self.API_KEY)
         if bounds is None:
             if self.ALLOW_UNKNOWN_API_VERSION:
-                return self.build(self._CLASSES[0])  # type: ignore[arg-type]
+                return self._CLASSES[0]  # type: ignore[return-value]
             raise IncompatibleBrokerVersion(
                 f"{type(self).__name__} (API key {self.API_KEY}) is not supported by the broker"
             )
-        lowest, highest = usable(self.API_KEY, *bounds)
         limit = self._highest_version()
+        chosen = self._chosen.get((bounds, limit))
+        if chosen is None:
+            chosen = self._chosen[bounds, limit] = self._choose(bounds, limit)
+        return chosen  # type: ignore[return-value]
+
+    def _choose(self, bounds: tuple[int, int], limit: int) -> type[RequestStruct]:
+        lowest, highest = usable(self.API_KEY, *bounds)
         too_new = False
         for struct_class in reversed(self._CLASSES):
             version = struct_class.API_VERSION
             if lowest <= version <= highest:
                 if version <= limit:
-                    return self.build(struct_class)  # type: ignore[arg-type]
+                    return struct_class
                 too_new = True
         name = type(self).__name__
         if too_new:

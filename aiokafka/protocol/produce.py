@@ -5,8 +5,11 @@ Page: https://kafka.apache.org/protocol#The_Messages_Produce
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, TypeAlias
+
+from aiokafka.util import NO_EXTENSIONS
 
 from ._declare import Api, Field, version_classes
 from ._rows import all_have_ids, row_reader, row_schema, topic_name, with_topic_ids
@@ -15,6 +18,14 @@ from .types import Schema
 
 if TYPE_CHECKING:
     from uuid import UUID
+
+encode: Any = None
+decode: Any = None
+if not NO_EXTENSIONS:
+    try:
+        from ._produce_codec import decode, encode
+    except ImportError:  # not compiled: the schema does it all
+        pass
 
 _API = Api(
     "Produce",
@@ -191,6 +202,23 @@ class ProduceRequest(Request[RequestStruct], api=_API):
             raise self._not_expressible(request_struct_class, "a transactional id")
         return request_struct_class(self._required_acks, self._timeout, topics)
 
+    def for_wire(self, versions: Mapping[int, tuple[int, int]]) -> Any:
+        """What a connection sends; laid out at once where the compiled code can do that."""
+        struct_class = self._struct_class(versions)
+        if encode is not None:
+            version = struct_class.API_VERSION
+            parts = encode(
+                version,
+                self._transactional_id,
+                self._required_acks,
+                self._timeout,
+                self._topics,
+                self._topic_ids,
+            )
+            if parts is not None:
+                return _ordinary(version)(parts, self._topic_ids)
+        return self.build(struct_class)
+
 
 class ProducePartitionResult(NamedTuple):
     """What became of one partition's batch; the same for all versions.
@@ -228,17 +256,79 @@ _RESULT_FIELDS: dict[str, tuple[Any, ...]] = {
 _readers: dict[Schema, Callable[..., ProducePartitionResult]] = {}
 
 
+class OrdinaryResponse:
+    """An answer that is read already: of nothing but results.
+
+    .. versionadded:: 0.14.1
+    """
+
+    __slots__ = ("results", "throttle_time_ms")
+
+    def __init__(self, results: list[ProducePartitionResult], throttle_time_ms: int) -> None:
+        self.results = results
+        self.throttle_time_ms = throttle_time_ms
+
+
+class _OrdinaryRequest:
+    """A request that is laid out already, with what a connection needs to know of it.
+
+    It reads its answer, too, or leaves that to the schema.
+    """
+
+    __slots__ = ("_names", "_parts")
+
+    API_KEY = 0
+    API_VERSION: ClassVar[int]
+    FLEXIBLE_VERSION: ClassVar[bool]
+    STRUCT: ClassVar[type[RequestStruct]]
+
+    def __init__(self, parts: Sequence[bytes | bytearray | memoryview], topic_ids: Any) -> None:
+        self._parts = parts
+        self._names: dict[bytes, str] | None = None
+        if self.API_VERSION >= _FIRST_WITH_TOPIC_IDS:
+            self._names = {topic_id.bytes: name for name, topic_id in topic_ids.items()}
+
+    def encode_parts(self) -> Sequence[bytes | bytearray | memoryview]:
+        return self._parts
+
+    @property
+    def RESPONSE_TYPE(self) -> _OrdinaryRequest:
+        return self
+
+    def decode_from(self, frame: Any, start: int) -> tuple[Any, int]:
+        """The response and the position behind it."""
+        found = decode(self.API_VERSION, frame, start, self._names, ProducePartitionResult)
+        if found is None:
+            return self.STRUCT.RESPONSE_TYPE.decode_from(frame, start)
+        return OrdinaryResponse(*found), len(frame)
+
+
+@functools.cache
+def _ordinary(version: int) -> type[_OrdinaryRequest]:
+    """The class for one version; errors name it like the struct."""
+    struct_class = _API.requests[version]
+    namespace = {
+        "__slots__": (),
+        "API_VERSION": version,
+        "FLEXIBLE_VERSION": struct_class.FLEXIBLE_VERSION,
+        "STRUCT": struct_class,
+    }
+    return type(struct_class.__name__, (_OrdinaryRequest,), namespace)
+
+
 def partition_results(
-    response: Response, topic_names: Mapping[UUID, str] | None = None
+    response: Response | OrdinaryResponse, topic_names: Mapping[UUID, str] | None = None
 ) -> list[ProducePartitionResult]:
     """The results of a produce response, one for each partition.
 
     Parameters:
-        response: a ProduceResponse of any version.
+        response: a ProduceResponse of any version, or what stands for it.
         topic_names: names by id, for version 13; a topic it lacks is named by its id.
 
     .. versionadded:: 0.14.1
     """
+    if isinstance(response, OrdinaryResponse):
+        return response.results
     schema = response.SCHEMA
     read = _readers.get(schema)
     if read is None:
@@ -253,7 +343,9 @@ def partition_results(
     return results
 
 
-def node_endpoints(response: Response) -> list[tuple[int, str, int, str | None]]:
+def node_endpoints(
+    response: Response | OrdinaryResponse,
+) -> list[tuple[int, str, int, str | None]]:
     """``(node_id, host, port, rack)`` of the new leaders a response names (KIP-951).
 
     .. versionadded:: 0.14.1

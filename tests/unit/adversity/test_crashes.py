@@ -165,7 +165,8 @@ def test_sending(breaks, owner, method, idempotent):
         async with FakeCluster(1) as cluster:
             producer = make_producer(cluster, enable_idempotence=idempotent)
             await producer.start()
-            await producer.send_and_wait("t", b"before")
+            # Two: after one record by itself the next one would be sent, and crash, in its send().
+            await asyncio.wait([await producer.send("t", b"before") for _ in range(2)])
             if method == "retry_later":
                 cluster.faults.add(Cut(), api="Produce", times=1)
             broken.on = True

@@ -389,7 +389,9 @@ async def test_delivery_timeout(idempotent, caplog):
         kafka,
         producer,
     ):
-        await producer.send_and_wait("t", b"0")
+        # Two: after one record by itself the next one would not wait for company.
+        for future in await send_all(producer, 2):
+            await future
         kafka.brokers[0].freeze()
         started = now()
         with caplog.at_level(logging.WARNING, "aiokafka.producer"):

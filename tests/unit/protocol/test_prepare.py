@@ -86,6 +86,7 @@ def test_values_that_need_an_older_version() -> None:
 
 def test_ceilings(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(CEILINGS, KEY, 1)
+    monkeypatch.setattr(Sample, "_chosen", {})
     assert type(Sample().prepare({KEY: (0, 9)})) is V1
     with pytest.raises(NotImplementedError):
         Sample().prepare({KEY: (2, 9)})
