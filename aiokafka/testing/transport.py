@@ -131,7 +131,7 @@ class MemoryTransport(asyncio.Transport):
     def write(self, data: bytes | bytearray | memoryview[Any]) -> None:
         if not isinstance(data, (bytes, bytearray, memoryview)):
             raise TypeError(f"data: expecting a bytes-like instance, got {type(data).__name__}")
-        if self._fin_sent:
+        if self._fin_sent and not self._closing:
             raise RuntimeError("Cannot call write() after write_eof()")
         if not data or self._closing:
             return
