@@ -18,6 +18,12 @@ from aiokafka.consumer._results import FetchError, FetchResult
 from aiokafka.consumer.subscription_state import SubscriptionState
 from aiokafka.structs import ConsumerRecord, TopicPartition
 
+#: When so much of :attr:`Delivery.spent` has been given out, everybody else should have a turn of
+#: the loop: while there are records at hand, nothing here ever waits.
+A_LOT = 65536
+# What a block counts for besides its bytes.
+_EACH_BLOCK = 1000
+
 Records = dict[TopicPartition, list[ConsumerRecord[Any, Any]]]
 
 
@@ -27,22 +33,23 @@ class Delivery:
     Parameters:
         buffer: where they are.
         subscriptions: is told that the application is alive.
-        on_drained: called when a block was used up: there is room to fetch more.
+        on_drained: called with the partition when a block was used up: there is room to fetch
+            more.
 
     Attributes:
         enabled: may anything be given out?  Not while partitions are being taken away, and
             not after the end.
-        breathe: was a block used up since somebody set this to False?
+        spent: a measure of what was given out since somebody set it to 0, see :data:`A_LOT`.
     """
 
     def __init__(
         self,
         buffer: FetchBuffer,
         subscriptions: SubscriptionState,
-        on_drained: Callable[[], None],
+        on_drained: Callable[[TopicPartition], None],
     ) -> None:
         self.enabled = True
-        self.breathe = False
+        self.spent = 0
         self._buffer = buffer
         self._subscriptions = subscriptions
         self._on_drained = on_drained
@@ -184,9 +191,10 @@ class Delivery:
         return records
 
     def _used_up(self, tp: TopicPartition) -> None:
+        before = self._buffer.bytes
         self._buffer.used_up(tp)
-        self.breathe = True
-        self._on_drained()
+        self.spent += before - self._buffer.bytes + _EACH_BLOCK
+        self._on_drained(tp)
 
     def _failed(self, tp: TopicPartition, head: FetchResult) -> None:
         """Reading *head* has failed: either it will again, until the application seeks past
@@ -195,7 +203,7 @@ class Delivery:
             self._buffer.next_turn(tp)
         else:
             self._buffer.drop(tp)
-            self._on_drained()
+            self._on_drained(tp)
 
     def _raise_noted(self) -> None:
         """Raise what :meth:`take_one` met, which was about the first head."""

@@ -125,6 +125,7 @@ class Planner:
     Attributes:
         sessions: the fetch session with each node.
         inquiries: Fetch requests under way.
+        short_of_memory: could the last plan not ask for everything?
         hungry: partitions for which a call has found nothing (empty: any); None: nobody asks.
     """
 
@@ -151,6 +152,7 @@ class Planner:
         self.sessions: dict[int, FetchSession] = {}
         self.inquiries: dict[FetchInquiry, None] = {}
         self.hungry: Container[TopicPartition] | None = None
+        self.short_of_memory = False
 
     def plan(self, assignment: Assignment, busy: Collection[int]) -> Plan:
         """What to do now for the partitions of *assignment*.
@@ -286,6 +288,7 @@ class Planner:
                 free -= allowed
             else:
                 refused.append((node_id, wanted))
+        self.short_of_memory = bool(refused)
         if refused and not any(inquiry.starved for inquiry in self.inquiries):
             chosen += self._starved(refused)
         return chosen

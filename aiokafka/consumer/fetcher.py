@@ -6,7 +6,7 @@ finds positions to begin at, and gives the records out.  The parts:
 - ``_fetch_plan`` what to ask which node for; ``_fetch_session``, ``_replicas``,
   ``_fetch_progress``;
 - ``_fetch_steps`` sending it; ``_fetch_response``, ``_fetch_answers`` what the answers mean;
-- ``_fetch_buffer`` what is fetched, ``_delivery`` giving it out;
+- ``_fetch_buffer`` what is fetched, ``_delivery`` and ``_fetch_calls`` giving it out;
 - ``_position_steps`` positions; ``_positions``, ``_offset_lookup``, ``_validation``.
 
 What it runs: one supervised task (:attr:`Fetcher._fetch_task`) that plans and then sleeps until
@@ -20,17 +20,18 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Container, Iterable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
 from aiokafka._config import backoff, milliseconds
 from aiokafka._deadline import Deadline
-from aiokafka._retry import pause, rng_for
+from aiokafka._retry import rng_for
 from aiokafka._tasks import Supervisor
 from aiokafka.consumer._assignment import Assignment, TopicPartitionState
-from aiokafka.consumer._delivery import Delivery, Records
+from aiokafka.consumer._delivery import Delivery
 from aiokafka.consumer._fetch_answers import AnswerTaker
 from aiokafka.consumer._fetch_buffer import Block, Entry, FetchBuffer
+from aiokafka.consumer._fetch_calls import FetchCalls, fail
 from aiokafka.consumer._fetch_plan import FetchSettings, Plan, Planner
 from aiokafka.consumer._fetch_progress import PartitionFetching, Progress
 from aiokafka.consumer._fetch_steps import FetchSteps
@@ -77,7 +78,7 @@ _CLOSE_TIMEOUT = 5.0
 _PATIENCE_SHARE, _MOST_PATIENCE = 4, 5.0
 
 
-class Fetcher(FetchSteps, PositionSteps):
+class Fetcher(FetchCalls, FetchSteps, PositionSteps):
     """Reads the partitions of a subscription.
 
     Parameters:
@@ -184,9 +185,7 @@ class Fetcher(FetchSteps, PositionSteps):
         """Make the parts and connect them."""
         client, loop = self._client, self._loop
         self._buffer = FetchBuffer()
-        self._delivery = Delivery(self._buffer, self._subscriptions, self._wake)
-        #: A record that is at hand, without waiting; None when there is anything to wait for or
-        #: to raise, which :meth:`next_record` does.
+        self._delivery = Delivery(self._buffer, self._subscriptions, self._on_drained)
         self.take_one = self._delivery.take_one
         self._progress = Progress(self._buffer)
         self._replicas = PreferredReplicas(
@@ -275,7 +274,7 @@ class Fetcher(FetchSteps, PositionSteps):
         self._notify()
         stopped = ConsumerStoppedError("The consumer was stopped")
         for reset in list(self._resets):
-            _fail(reset, stopped)
+            fail(reset, stopped)
         self._buffer.clear()
         for task in (self._fetch_task, *self._supervisor.tasks):
             task.cancel()
@@ -285,7 +284,7 @@ class Fetcher(FetchSteps, PositionSteps):
         self._failure = error
         self._delivery.enabled = False
         for waiter in (*self._fetch_waiters, *self._resets):
-            _fail(waiter, self._crash_error())
+            fail(waiter, self._crash_error())
         self._fetch_waiters.clear()
 
     def _crash_error(self) -> KafkaError:
@@ -315,6 +314,12 @@ class Fetcher(FetchSteps, PositionSteps):
         # A partition may have been resumed.
         if self._buffer.heads:
             self._notify()
+
+    def _on_drained(self, tp: TopicPartition) -> None:
+        """There is room for more of *tp*.  While its node has a request anyway, that is found when
+        this ends: with many partitions, looking at all of them takes its time."""
+        if self._planner.short_of_memory or self._select_read_replica(tp) not in self._in_flight:
+            self._wake()
 
     def _on_metadata(self, _: Any) -> None:
         self._wake()
@@ -442,147 +447,6 @@ class Fetcher(FetchSteps, PositionSteps):
             if not waiter.done():
                 waiter.set_result(None)
 
-    # Giving out
-
-    async def next_record(
-        self, partitions: Container[TopicPartition] | None = ()
-    ) -> ConsumerRecord[Any, Any]:
-        """Wait for the next record.
-
-        Parameters:
-            partitions: of these only; none: of any.
-
-        Raises:
-            ConsumerStoppedError: the fetcher was closed, before or meanwhile.
-            Exception: what stands in the place of the next record.
-        """
-        if not partitions:
-            record = self.take_one()
-            if record is not None:
-                return record
-        self._check()
-        self._delivery.returned()
-        while True:
-            if self._delivery.breathe:
-                await self._breathe()
-            record = self._delivery.take(partitions)
-            if record is not None:
-                self._planner.hungry = None
-                return record  # type: ignore[no-any-return]
-            self._check()
-            await self._wait_for_records(partitions, None)
-            self._check()
-
-    async def fetched_records(
-        self,
-        partitions: Container[TopicPartition] | None = (),
-        timeout: float = 0,
-        max_records: int | None = None,
-    ) -> Records:
-        """Records at hand, by partition; waits for some if there are none.
-
-        Parameters:
-            partitions: of these only; none: of any.
-            timeout: seconds to wait for the first record.
-            max_records: no more than so many; None: what is at hand, a block of each partition.
-
-        Returns:
-            Nothing when no record came in time, or the fetcher was closed meanwhile.
-
-        Raises:
-            ConsumerStoppedError: the fetcher was closed before.
-            Exception: what stands in the place of the first record.
-        """
-        self._check()
-        self._delivery.returned()
-        deadline: Deadline | None = None
-        woken = True
-        while True:
-            if self._delivery.breathe:
-                await self._breathe()
-            taken = self._delivery.take_many(partitions, max_records)
-            if taken or self._closed:
-                self._planner.hungry = None
-                return taken
-            self._check()
-            if not woken:
-                return {}
-            deadline = deadline or Deadline.after(timeout)
-            woken = await self._wait_for_records(partitions, deadline.remaining())
-
-    async def _breathe(self) -> None:
-        """Let everything else have a turn once for each block: while there are records at hand,
-        nothing in here would ever wait."""
-        self._delivery.breathe = False
-        await pause(0)
-
-    async def _wait_for_records(
-        self, partitions: Container[TopicPartition] | None, timeout: float | None
-    ) -> bool:
-        """Wait until there may be something, at most *timeout* seconds; False when those are
-        over."""
-        self._planner.hungry = partitions or ()
-        if self._buffer.bytes:
-            self._wake()  # others may have taken all the memory
-        self._revive()
-        waiter: asyncio.Future[Any] = self._loop.create_future()
-        self._fetch_waiters.add(waiter)
-        try:
-            with self._subscriptions.fetch_context():
-                await asyncio.wait((waiter,), timeout=timeout)
-        finally:
-            self._fetch_waiters.discard(waiter)
-        if waiter.done():
-            waiter.result()
-        return waiter.done()
-
-    # Seeking
-
-    def seek_to(self, tp: TopicPartition, offset: int) -> None:
-        """Go on reading a partition at *offset*; what was fetched of it is dropped.
-
-        Raises:
-            IllegalStateError: the partition is not assigned.
-        """
-        self._subscriptions.seek(tp, offset)
-        self._progress.of(tp, self._subscriptions._assigned_state(tp))
-        self._buffer.drop(tp)
-
-    def request_offset_reset(
-        self, tps: Iterable[TopicPartition], strategy: int
-    ) -> asyncio.Future[None]:
-        """Look the positions of partitions up anew.
-
-        Returns:
-            A future of their coming; it fails when one of them is given up.
-
-        Raises:
-            IllegalStateError: a partition is not assigned.
-        """
-        states = {tp: self._subscriptions._assigned_state(tp) for tp in tps}
-        done: asyncio.Future[None] = self._loop.create_future()
-        self._resets.add(done)
-        done.add_done_callback(self._resets.discard)
-        waiting = set()
-        for tp, state in states.items():
-            state.await_reset(strategy)
-            self._progress.of(tp, state)
-            waiting.add(state.wait_for_position())
-
-        def found(position: asyncio.Future[None]) -> None:
-            waiting.discard(position)
-            error = None if position.cancelled() else position.exception()
-            if error is not None:
-                _fail(done, error)
-            elif not waiting and not done.done():
-                done.set_result(None)
-
-        for position in list(waiting):
-            position.add_done_callback(found)
-        if not waiting:
-            done.set_result(None)
-        return done
-
     # Health
 
     def fetching(self) -> dict[TopicPartition, PartitionFetching]:
@@ -598,10 +462,3 @@ class Fetcher(FetchSteps, PositionSteps):
             tp: self._planner.describe(tp, self._progress.of(tp, state), now)
             for tp, state in assignment.states
         }
-
-
-def _fail(future: asyncio.Future[Any], error: BaseException) -> None:
-    """Nobody need be waiting: the error counts as seen."""
-    if not future.done():
-        future.set_exception(error)
-        future.exception()
