@@ -1,7 +1,7 @@
-"""The part of the consumer's interface about offsets: positions, commits, look-ups.
+"""The part of the consumer's interface about where it reads: positions, seeking, look-ups.
 
 Every call that waits has one budget of ``default_api_timeout_ms``, and ends when the consumer is
-stopped; commits and what else a rebalance listener needs work until the group has been left.
+stopped; what a rebalance listener needs works until the group has been left.
 
 Runs no task itself, but see :mod:`aiokafka.consumer._waiting`.
 """
@@ -15,166 +15,30 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from aiokafka._deadline import Deadline
-from aiokafka.consumer._settings import ConsumerSettings
-from aiokafka.consumer._subscribing import SubscribeCalls, check_partitions
+from aiokafka.consumer._committing import GroupCalls
+from aiokafka.consumer._subscribing import check_partitions
 from aiokafka.consumer._waiting import StopSignal, timed_out, until_done
 from aiokafka.consumer.fetcher import FetchError, OffsetResetStrategy
 from aiokafka.errors import (
-    IllegalOperation,
     IllegalStateError,
     KafkaTimeoutError,
 )
-from aiokafka.structs import OffsetAndMetadata, OffsetAndTimestamp, TopicPartition
-from aiokafka.util import commit_structure_validate, create_future
+from aiokafka.structs import OffsetAndTimestamp, TopicPartition
+from aiokafka.util import create_future
 
 if TYPE_CHECKING:
-    from aiokafka.consumer._assignment import Assignment
     from aiokafka.consumer.fetcher import Fetcher
-    from aiokafka.consumer.group_coordinator import GroupCoordinator
 
 T = TypeVar("T")
 
 log = logging.getLogger("aiokafka.consumer.consumer")
 
 
-class OffsetCalls(SubscribeCalls):
-    """The methods of a consumer that are about offsets."""
+class OffsetCalls(GroupCalls):
+    """The methods of a consumer that are about positions."""
 
-    _settings: ConsumerSettings
     #: Given when stop() is called: whoever waits for something else than a commit is let go.
     _stopping: StopSignal
-
-    # What the calls have in common
-
-    def _reading(self) -> Fetcher:
-        """The fetcher.
-
-        Raises:
-            ConsumerStoppedError, IllegalStateError: stopped, or not started.
-        """
-        self._check_usable()
-        if self._fetcher is None:
-            raise IllegalStateError("The consumer is not started: await its start() first")
-        return self._fetcher
-
-    def _group(self) -> GroupCoordinator:
-        """The group's coordinator.
-
-        Raises:
-            IllegalOperation: there is no group.
-            ConsumerStoppedError, IllegalStateError: stopped, or not started.
-        """
-        if self._group_id is None:
-            raise IllegalOperation("Requires group_id")
-        self._reading()
-        return self._coordinator  # type: ignore[return-value]
-
-    def _assignment(self) -> Assignment:
-        """What may be committed for.
-
-        Raises:
-            IllegalStateError: nothing.
-        """
-        subscription = self._subscription.subscription
-        if subscription is None:
-            raise IllegalStateError("Not subscribed to any topics")
-        if subscription.assignment is None:
-            raise IllegalStateError("No partitions assigned")
-        return subscription.assignment
-
-    # Commits
-
-    async def commit(
-        self, offsets: Mapping[TopicPartition, int | tuple[int, str]] | None = None
-    ) -> None:
-        """Store offsets with the group, from which its members go on after a restart.
-
-        Tried again until it succeeds or ``default_api_timeout_ms`` is over.
-
-        Parameters:
-            offsets: for each partition the offset of the next record to read (that of the last
-                one done, plus 1), or ``(offset, metadata)``.  None: the positions of all
-                partitions, thus everything given out; with ``enable_auto_offset_store=False``
-                what :meth:`store_offsets` was told.
-
-        Raises:
-            IllegalOperation: the consumer has no ``group_id``.
-            IllegalStateError: a partition is not assigned, nothing is subscribed to, or the
-                consumer is not started.
-            ValueError, TypeError: *offsets* are none.
-            CommitFailedError: the group has given the partitions to others meanwhile.
-            KafkaTimeoutError: not done in time; the cause is the last error.
-            ConsumerStoppedError: the consumer is stopped.
-            KafkaError: the brokers refuse.
-        """
-        group = self._group()
-        assignment = self._assignment()
-        checked: Mapping[TopicPartition, Any]
-        if offsets is None:
-            assignment.all_returned()
-            checked = (
-                assignment.all_consumed_offsets()
-                if self._settings.auto_offset_store
-                else assignment.stored()
-            )
-        else:
-            checked = self._check_offsets(offsets)
-        if checked:
-            # By position: instrumentations wrap it.
-            await self._stopped.unless_given(lambda: group.commit_offsets(assignment, checked))
-
-    def _check_offsets(self, offsets: Any) -> dict[TopicPartition, OffsetAndMetadata]:
-        checked = commit_structure_validate(offsets)
-        self._assigned(checked)
-        return checked
-
-    def store_offsets(self, offsets: Mapping[TopicPartition, int | tuple[int, str]]) -> None:
-        """Say what the next commit without offsets, automatic or not, is to store.
-
-        For applications that are done with records in another order or at another time than
-        they get them.  Does not wait.
-
-        Parameters:
-            offsets: as for :meth:`commit`.
-
-        Raises:
-            IllegalOperation: no ``group_id``, or ``enable_auto_offset_store`` is not False.
-            IllegalStateError: a partition is not assigned.
-            ValueError, TypeError: *offsets* are none.
-            ConsumerStoppedError: the consumer is stopped.
-
-        .. versionadded:: 0.14.1
-        """
-        if self._group_id is None:
-            raise IllegalOperation("Requires group_id")
-        if self._settings.auto_offset_store:
-            raise IllegalOperation("Requires enable_auto_offset_store=False")
-        self._check_usable()
-        assignment = self._assignment()
-        for tp, (offset, metadata) in self._check_offsets(offsets).items():
-            state = assignment.state_value(tp)
-            assert state is not None
-            state.store(offset, metadata, state.position_epoch)
-
-    async def committed(self, partition: TopicPartition) -> int | None:
-        """The offset that the group has stored for a partition; None when it has none.
-
-        Always asks the coordinator.  The partition need not be assigned.
-
-        Raises:
-            IllegalOperation: the consumer has no ``group_id``.
-            KafkaTimeoutError: not answered within ``default_api_timeout_ms``.
-            ConsumerStoppedError, IllegalStateError: the consumer is stopped, or not started.
-            GroupAuthorizationFailedError: the group may not be read.
-            KafkaError: the brokers refuse.
-        """
-        group = self._group()
-        check_partitions((partition,))
-        found = await self._stopped.unless_given(
-            lambda: group.fetch_committed_offsets([partition])
-        )
-        stored = found.get(partition)
-        return None if stored is None or stored.offset < 0 else stored.offset
 
     # Positions
 
@@ -280,6 +144,17 @@ class OffsetCalls(SubscribeCalls):
         else:
             self._fetcher.seek_to(partition, checked)
 
+    def _some_assigned(self, partitions: Iterable[Any]) -> tuple[TopicPartition, ...]:
+        """*partitions* as :meth:`_assigned` has them.
+
+        Raises:
+            AssertionError: all are meant, but there are none.
+        """
+        tps = self._assigned(partitions)
+        if not tps:
+            raise AssertionError("No partitions are currently assigned")
+        return tps
+
     async def seek_to_beginning(self, *partitions: TopicPartition) -> bool:
         """Read partitions from the first offset in their logs on.
 
@@ -294,6 +169,7 @@ class OffsetCalls(SubscribeCalls):
         Raises:
             TypeError: *partitions* are no partitions.
             IllegalStateError: one is not assigned; the consumer is not started.
+            AssertionError: none are given, and none are assigned.
             ConsumerStoppedError: the consumer is stopped.
             KafkaError: the group cannot go on.
         """
@@ -308,9 +184,7 @@ class OffsetCalls(SubscribeCalls):
     ) -> bool:
         fetcher = self._reading()
         self._check_errors()
-        tps = self._assigned(partitions)
-        if not tps:
-            return True
+        tps = self._some_assigned(partitions)
         deadline = Deadline.after(self._settings.default_api_timeout)
         reset = fetcher.request_offset_reset(tps, strategy)
         try:
@@ -340,15 +214,14 @@ class OffsetCalls(SubscribeCalls):
             TypeError: *partitions* are no partitions.
             IllegalOperation: the consumer has no ``group_id``.
             IllegalStateError: one is not assigned; the consumer is not started.
+            AssertionError: none are given, and none are assigned.
             KafkaTimeoutError: not answered within ``default_api_timeout_ms``.
             ConsumerStoppedError: the consumer is stopped.
             KafkaError: the brokers refuse.
         """
         check_partitions(partitions)
         group = self._group()
-        tps = self._assigned(partitions)
-        if not tps:
-            return {}
+        tps = self._some_assigned(partitions)
         stored = await self._stopped.unless_given(lambda: group.fetch_committed_offsets(list(tps)))
         offsets: dict[TopicPartition, int | None] = {}
         for tp in tps:

@@ -3,7 +3,8 @@
 :class:`AIOKafkaConsumer` checks settings, and puts the parts together: the client, the state of
 the subscription, the fetcher, the group coordinator.  None of them refers back to it, so a
 forgotten consumer is collected.  What it can do is in :mod:`aiokafka.consumer._consuming` (giving
-out records), ``_subscribing`` (what is read) and ``_offsets`` (positions, commits, look-ups).
+out records), ``_subscribing`` (what is read), ``_committing`` (the group's offsets) and
+``_offsets`` (positions, look-ups).
 
 Runs no task itself, but see :mod:`aiokafka.consumer._waiting`.  Its calls wait for futures of
 the fetcher, the coordinator and the subscription, whose owners resolve them.

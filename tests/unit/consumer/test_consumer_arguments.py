@@ -492,6 +492,18 @@ async def test_commit():
 
 
 @virtual
+async def test_group_metadata():
+    async with consumer() as made:
+        with pytest.raises(IllegalOperation):
+            made.group_metadata()
+    async with consumer(group_id="g") as made:
+        with pytest.raises(IllegalStateError):
+            made.group_metadata()
+    async with consumer(group_id="g", wired=True) as made:
+        assert made.group_metadata() is made._coordinator.group_metadata.return_value
+
+
+@virtual
 async def test_stored_offsets():
     async with consumer(group_id="g", wired=True, enable_auto_offset_store=False) as made:
         commit = made._coordinator.commit_offsets
@@ -551,6 +563,9 @@ async def test_seek_arguments():
 @virtual
 async def test_arguments_of_other_seeks():
     async with consumer(group_id="g", wired=True) as made:
+        for call in (made.seek_to_beginning, made.seek_to_end, made.seek_to_committed):
+            with pytest.raises(AssertionError, match="No partitions"):
+                await call()
         made.assign([TP])
         for call in (made.seek_to_beginning, made.seek_to_end, made.seek_to_committed):
             with pytest.raises(TypeError):
@@ -566,7 +581,6 @@ async def test_arguments_of_other_seeks():
 @virtual
 async def test_seek_to_committed():
     async with consumer(group_id="g", wired=True) as made:
-        assert await made.seek_to_committed() == {}
         made.assign([TP, TP1])
         made.seek(TP1, 8)
         made._coordinator.fetch_committed_offsets.return_value = {
@@ -669,6 +683,7 @@ async def test_other_calls_after_stop():
             lambda: made.pause(TP),
             lambda: made.resume(TP),
             lambda: made.store_offsets({TP: 0}),
+            lambda: made.group_metadata(),
         ):
             with pytest.raises(ConsumerStoppedError):
                 call()
