@@ -14,12 +14,15 @@ from typing import Any
 
 import pytest
 
-from aiokafka import AIOKafkaClient, AIOKafkaProducer, __version__, errors
+from aiokafka import AIOKafkaClient, AIOKafkaConsumer, AIOKafkaProducer, __version__, errors
 from aiokafka._retry import Action, action_for
 from aiokafka.conn import AIOKafkaConnection, create_conn
+from aiokafka.consumer._health import ConsumerVerdict
+from aiokafka.consumer.group_coordinator import MemberState
 from aiokafka.producer.producer import _missing
 from aiokafka.structs import TopicPartition
 from aiokafka.testing.cluster import FakeCluster
+from aiokafka.testing.faults import Deaf
 from aiokafka.testing.virtual_time import run_virtual
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -30,7 +33,7 @@ PAGES = {
     for path in [README, *sorted(DOCS.glob("*.rst"))]
 }
 
-# The keywords of 0.14.0's producer; its client has some of them.
+# The keywords of 0.14.0's producer and of its consumer; its client has some of them.
 _OLD = (
     "loop bootstrap_servers client_id metadata_max_age_ms request_timeout_ms api_version acks"
     " key_serializer value_serializer compression_type max_batch_size partitioner"
@@ -39,7 +42,23 @@ _OLD = (
     " sasl_mechanism sasl_plain_password sasl_plain_username sasl_kerberos_service_name"
     " sasl_kerberos_domain_name sasl_oauth_token_provider"
 )
-OLD_KEYWORDS = frozenset(_OLD.split())
+_OLD_CONSUMER = (
+    "loop bootstrap_servers client_id group_id group_instance_id key_deserializer"
+    " value_deserializer fetch_max_wait_ms fetch_max_bytes fetch_min_bytes"
+    " max_partition_fetch_bytes request_timeout_ms retry_backoff_ms auto_offset_reset"
+    " enable_auto_commit auto_commit_interval_ms check_crcs metadata_max_age_ms"
+    " partition_assignment_strategy max_poll_interval_ms rebalance_timeout_ms"
+    " session_timeout_ms heartbeat_interval_ms consumer_timeout_ms max_poll_records"
+    " ssl_context security_protocol api_version exclude_internal_topics"
+    " connections_max_idle_ms isolation_level sasl_mechanism sasl_plain_password"
+    " sasl_plain_username sasl_kerberos_service_name sasl_kerberos_domain_name"
+    " sasl_oauth_token_provider client_rack"
+)
+OLD_KEYWORDS = {
+    "producer": frozenset(_OLD.split()),
+    "consumer": frozenset(_OLD_CONSUMER.split()),
+}
+ALL_OLD_KEYWORDS = OLD_KEYWORDS["producer"] | OLD_KEYWORDS["consumer"]
 
 
 def page(name: str) -> str:
@@ -67,6 +86,11 @@ def settings() -> dict[str, dict[str, str]]:
 SETTINGS = settings()
 SIGNATURES = {
     "producer": inspect.signature(AIOKafkaProducer).parameters,
+    "consumer": {
+        name: parameter
+        for name, parameter in inspect.signature(AIOKafkaConsumer).parameters.items()
+        if parameter.kind is parameter.KEYWORD_ONLY
+    },
     "client": inspect.signature(AIOKafkaClient).parameters,
 }
 
@@ -77,6 +101,8 @@ def shown(name: str, value: Any) -> str:
         return "not given"
     if name == "partitioner":
         return f"{type(value).__name__}()"
+    if name == "partition_assignment_strategy":
+        return f"({', '.join(strategy.__name__ for strategy in value)},)"
     if name == "client_id" and value is not None:
         value = value.replace(__version__, "<version>")
     return f'"{value}"' if isinstance(value, str) else repr(value)
@@ -100,12 +126,13 @@ def test_every_documented_setting_exists() -> None:
 def test_units_and_since() -> None:
     for name, fields in SETTINGS.items():
         assert (fields.get("Unit") == "milliseconds") == name.endswith("_ms"), name
-        assert (fields.get("Since") is None) == (name in OLD_KEYWORDS), name
+        assert (fields.get("Since") is None) == (name in ALL_OLD_KEYWORDS), name
         assert fields.get("Since") in (None, "0.14.1"), name
 
 
-def test_old_keywords_are_still_there() -> None:
-    assert set(SIGNATURES["producer"]) >= OLD_KEYWORDS
+@pytest.mark.parametrize("owner", OLD_KEYWORDS)
+def test_old_keywords_are_still_there(owner: str) -> None:
+    assert set(SIGNATURES[owner]) >= OLD_KEYWORDS[owner]
 
 
 def test_links_to_settings() -> None:
@@ -124,9 +151,15 @@ def coroutines(owner: type) -> Iterator[str]:
             yield name
 
 
-@pytest.mark.parametrize("owner", [AIOKafkaProducer, AIOKafkaClient, AIOKafkaConnection])
+@pytest.mark.parametrize(
+    "owner", [AIOKafkaProducer, AIOKafkaConsumer, AIOKafkaClient, AIOKafkaConnection]
+)
 def test_every_coroutine_method_has_its_bound(owner: type) -> None:
-    title = {AIOKafkaProducer: "The producer", AIOKafkaClient: "The client"}
+    title: dict[type, str] = {
+        AIOKafkaProducer: "The producer",
+        AIOKafkaConsumer: "The consumer",
+        AIOKafkaClient: "The client",
+    }
     heading = title.get(owner, "One connection")
     section = page("blocking").split(f"\n{heading}\n===")[1].split("\n====")[0]
     for name in coroutines(owner):
@@ -136,7 +169,7 @@ def test_every_coroutine_method_has_its_bound(owner: type) -> None:
 def test_bounded_calls_exist() -> None:
     names = set(re.findall(r"``(\w+)\(\)``", page("blocking")))
     known = {"BatchBuilder", "append", create_conn.__name__, "SIGTERM"}
-    for owner in (AIOKafkaProducer, AIOKafkaClient, AIOKafkaConnection):
+    for owner in (AIOKafkaProducer, AIOKafkaConsumer, AIOKafkaClient, AIOKafkaConnection):
         known |= set(dir(owner))
     assert names <= known
 
@@ -147,7 +180,10 @@ ERROR_NAME = re.compile(r"``(\w+(?:Error|Closed|Fenced|Operation|Number|Version|
 FOREIGN_ERRORS = {"RuntimeError", "TypeError", "ValueError", "AssertionError"}
 
 
-@pytest.mark.parametrize("name", ["errors", "blocking", "migration", "producer", "configuration"])
+@pytest.mark.parametrize(
+    "name",
+    ["errors", "blocking", "migration", "producer", "consumer", "groups", "configuration"],
+)
 def test_errors_named_exist(name: str) -> None:
     named = set(ERROR_NAME.findall(page(name))) - FOREIGN_ERRORS
     assert named
@@ -212,6 +248,42 @@ async def full_buffer() -> str:
         return str(full.value)
 
 
+async def consumer_messages() -> None:
+    async with FakeCluster(1) as cluster:
+        cluster.create_topic("events", 1)
+        consumer = AIOKafkaConsumer(
+            "events",
+            bootstrap_servers=cluster.bootstrap_servers,
+            group_id="readers",
+            default_api_timeout_ms=2000,
+            request_timeout_ms=1500,
+            enable_auto_commit=False,
+        )
+        with pytest.raises(errors.IllegalStateError) as not_started:
+            await consumer.getone()
+        assert str(not_started.value) in page("blocking")
+        await consumer.start()
+        cluster.faults.add(Deaf(), api="OffsetCommit")
+        with pytest.raises(errors.KafkaTimeoutError) as late:
+            await consumer.commit({TopicPartition("events", 0): 1})
+        assert flat(str(late.value)) in flat(page("blocking")), str(late.value)
+        await consumer.stop()
+
+
+def test_messages_of_a_consumer() -> None:
+    run_virtual(consumer_messages())
+
+
+def test_states_of_a_member_are_explained() -> None:
+    named = set(re.findall(r"``([A-Z]+)``", page("groups").split("What a rebalance does")[0]))
+    assert named == {state.name for state in MemberState}
+
+
+def test_verdicts_are_explained() -> None:
+    text = page("consumer").split("Is it alive?")[1]
+    assert {verdict.name for verdict in ConsumerVerdict} <= set(re.findall(r"``(\w+)``", text))
+
+
 def test_message_of_a_full_buffer() -> None:
     assert run_virtual(full_buffer()) in flat(page("blocking"))
 
@@ -258,7 +330,11 @@ def test_log_lines_begin_as_documented() -> None:
 
 @pytest.mark.parametrize(
     "reference",
-    re.findall(r"^\.\. state-machine:: (\S+)$", PAGES["docs/design.rst"], re.MULTILINE),
+    [
+        reference
+        for text in PAGES.values()
+        for reference in re.findall(r"^\.\. state-machine:: (\S+)$", text, re.MULTILINE)
+    ],
 )
 def test_state_machines_are_whole(reference: str) -> None:
     module, _, name = reference.partition(":")
