@@ -123,7 +123,10 @@ class Delivery:
                 if record is not None:
                     self._given = getattr(head, "_state", None)
                     return record
-                if not head.has_more():
+                if head.has_more():
+                    # Paused. It shall not stand in the way of the fast path.
+                    self._buffer.next_turn(tp)
+                else:
                     self._used_up(tp)
                     going_on = True
         return None

@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING, Any
 
 from aiokafka._config import backoff, milliseconds
 from aiokafka._deadline import Deadline
+from aiokafka._news import News
 from aiokafka._retry import rng_for
 from aiokafka._tasks import Supervisor
 from aiokafka.consumer._assignment import Assignment, TopicPartitionState
@@ -73,6 +74,8 @@ __all__ = [
 log = logging.getLogger(__name__)
 
 _CLOSE_TIMEOUT = 5.0
+# Leaders are elected all the time; when they were asked for in vain so often, people are told.
+_USUAL_SEARCH = 5
 # Seconds that a look-up for the application waits for a silent node before it looks where the
 # leaders are by then: a part of what the request may take, but not more.
 _PATIENCE_SHARE, _MOST_PATIENCE = 4, 5.0
@@ -170,6 +173,7 @@ class Fetcher(FetchCalls, FetchSteps, PositionSteps):
         self._fetch_waiters: set[asyncio.Future[Any]] = set()
         self._wake_up: asyncio.Future[None] = self._loop.create_future()
         self._plan = Plan()
+        self._news = News(self._loop.time)
         self._leaders_sought = 0
         self._seek_leaders_at = 0.0
         self._supervisor = Supervisor("fetcher", log)
@@ -353,6 +357,7 @@ class Fetcher(FetchCalls, FetchSteps, PositionSteps):
             self._start_validation(assignment, node_id, tps)
         if not invalid_metadata:
             self._leaders_sought = 0
+            self._news.all_is_well()
             return delay
         sought_in = self._seek_leaders(assignment, plan.leaderless)
         return sought_in if delay is None else min(delay, sought_in)
@@ -393,6 +398,8 @@ class Fetcher(FetchCalls, FetchSteps, PositionSteps):
             delay = self._retry_backoff.delay(self._leaders_sought, self._rng)
             self._seek_leaders_at = now + delay
             self._leaders_sought += 1
+            if self._leaders_sought > _USUAL_SEARCH and self._news.is_news("leaderless"):
+                log.warning("No leader is known for partitions of %s; asking until one is", topics)
         return self._seek_leaders_at - now
 
     # Records and errors that come

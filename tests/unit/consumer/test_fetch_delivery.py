@@ -240,6 +240,17 @@ async def test_paused_and_moved_blocks():
 
 
 @virtual
+async def test_a_paused_partition_is_not_in_the_way_of_the_fast_path():
+    desk = Desk()
+    desk.put(TP, "a")
+    desk.put(TP1, "x", "y")
+    desk.state(TP).pause()
+    assert desk.delivery.take_one() is None
+    assert desk.take(()) == "x"
+    assert desk.delivery.take_one() == "y"
+
+
+@virtual
 async def test_nothing_while_it_is_not_allowed():
     desk = Desk()
     desk.put(TP, "a")

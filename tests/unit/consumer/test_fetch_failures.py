@@ -106,7 +106,50 @@ async def test_a_dead_broker_and_its_return(caplog):
 
 
 @virtual
-async def test_no_busy_loop_while_there_is_no_leader():
+async def test_a_broker_may_wait_longer_than_the_request_timeout():
+    async with fetching(fetch_max_wait_ms=9000) as lab:
+        made = lab.kafka.connections_made
+        await asyncio.sleep(20)
+        lab.append(1)
+        assert await lab.take(1) == [1]
+        assert lab.kafka.connections_made == made
+        lab.kafka.faults.add(Deaf(), api="Fetch", times=1)
+        started = now()
+        lab.append(2)
+        assert await lab.take(1, limit=60) == [2]
+        assert 5 < now() - started < 16
+
+
+@virtual
+async def test_credentials_that_are_not_good_any_more():
+    async with fetching(
+        cluster={"sasl_users": {"u": "p"}},
+        client={
+            "security_protocol": "SASL_PLAINTEXT",
+            "sasl_plain_username": "u",
+            "sasl_plain_password": "p",
+        },
+    ) as lab:
+        lab.append(1)
+        assert await lab.take(1) == [1]
+        lab.kafka.sasl_users = {"u": "another"}
+        lab.kafka.brokers[0].drop_connections()
+        with pytest.raises(Errors.SaslAuthenticationFailed):
+            await lab.take(1)
+        lab.kafka.sasl_users = {"u": "p"}
+        lab.append(2)
+        for _ in range(5):
+            try:
+                assert await lab.take(1) == [2]
+                break
+            except Errors.SaslAuthenticationFailed:
+                pass
+        else:
+            pytest.fail("it does not recover")
+
+
+@virtual
+async def test_no_busy_loop_while_there_is_no_leader(caplog):
     async with fetching(brokers=2, topic={"assignment": {0: [1]}}) as lab:
         lab.append(1)
         await lab.take(1)
@@ -116,6 +159,8 @@ async def test_no_busy_loop_while_there_is_no_leader():
         started, metadata = now(), lab.kafka.count("Metadata")
         await asyncio.sleep(60)
         assert lab.kafka.count("Metadata") - metadata <= 90
+        assert "No leader is known for partitions of ['t']" in caplog.text
+        assert len(warnings_of(caplog)) == 1
         lab.kafka.brokers[1].restart()
         lab.append(2)
         assert await lab.take(1) == [2]
