@@ -14,6 +14,31 @@ FOLDER = ROOT / "examples"
 # The demonstration brings its own cluster, and is run by ``make demo``.
 EXAMPLES = sorted(path.stem for path in FOLDER.glob("*.py") if path.stem != "demo")
 
+#: Examples that send records, with how many are stored by them.
+PRODUCERS = {
+    "simple_producer": 3,
+    "batch_producer": 1_000,
+    "idempotent_producer": 1_000,
+    "bounded_send": 1,
+    "custom_partitioner": 6,
+    "secure_producer": 1,
+    "web_lifespan": 20,
+}
+
+#: What is in the topic, in partitions 0 to 2 in turns, when the consumers run.
+VALUES = [b'{"number": %d}' % number if number != 7 else b"{ no JSON" for number in range(30)]
+
+#: Examples that read all of it, with the rest of their arguments and a part of what they print.
+CONSUMERS = {
+    "simple_consumer": (["--count", "30"], "at offset 9: b'{\"number\": 29}'"),
+    "commit_consumer": (["--count", "30"], "30 records processed"),
+    "batch_consumer": (["--count", "30"], "30 records processed"),
+    "listener_consumer": (["--count", "30"], "up to offset 10"),
+    "seek_by_time_consumer": (["--since-ms", "0"], "30 records since 0"),
+    "cooperative_consumer": (["--count", "30", "--instance", "one"], "3 partitions, lag 0: ok"),
+    "poison_consumer": (["--count", "30"], "put aside "),
+}
+
 
 @dataclass(frozen=True)
 class Finished:

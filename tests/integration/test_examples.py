@@ -4,27 +4,32 @@ from __future__ import annotations
 
 import pytest
 
-from tests.examples import EXAMPLES, run_example
+from aiokafka import AIOKafkaProducer
+from tests.examples import CONSUMERS, PRODUCERS, VALUES, run_example
 from tests.kafka import SASL_MECHANISMS, KafkaCluster, Truth
 
-RECORDS = {
-    "simple_producer": 3,
-    "batch_producer": 1_000,
-    "idempotent_producer": 1_000,
-    "bounded_send": 1,
-    "custom_partitioner": 6,
-    "secure_producer": 1,
-    "web_lifespan": 20,
-}
 
-
-@pytest.mark.parametrize("name", EXAMPLES)
-async def test_example(name: str, bootstrap: str, make_topic, truth: Truth) -> None:
+@pytest.mark.parametrize("name", PRODUCERS)
+async def test_producer(name: str, bootstrap: str, make_topic, truth: Truth) -> None:
     topic = await make_topic(partitions=3)
     done = await run_example(name, bootstrap, "--topic", topic)
     assert (done.status, done.err) == (0, "")
     assert done.out
-    assert len(await truth.read_async(topic)) == RECORDS[name]
+    assert len(await truth.read_async(topic)) == PRODUCERS[name]
+
+
+@pytest.mark.parametrize("name", CONSUMERS)
+async def test_consumer(name: str, bootstrap: str, make_topic) -> None:
+    arguments, shown = CONSUMERS[name]
+    topic = await make_topic(partitions=3)
+    async with AIOKafkaProducer(bootstrap_servers=bootstrap) as producer:
+        for number, value in enumerate(VALUES):
+            await producer.send(topic, value, partition=number % 3)
+    if name not in ("simple_consumer", "seek_by_time_consumer"):
+        arguments = [*arguments, "--group", topic]
+    done = await run_example(name, bootstrap, "--topic", topic, *arguments)
+    assert (done.status, done.err) == (0, "")
+    assert shown in done.out, done.out
 
 
 @pytest.mark.parametrize("listener", ["SSL", "SASL_PLAINTEXT", "SASL_SSL"])

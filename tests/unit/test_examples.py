@@ -7,31 +7,54 @@ import re
 
 import pytest
 
+from aiokafka.producer import AIOKafkaProducer
 from aiokafka.testing.cluster import FakeCluster
-from tests.examples import EXAMPLES, FOLDER, run_example
-
-RECORDS = {
-    "simple_producer": 3,
-    "batch_producer": 1_000,
-    "idempotent_producer": 1_000,
-    "bounded_send": 1,
-    "custom_partitioner": 6,
-    "secure_producer": 1,
-    "web_lifespan": 20,
-}
+from tests.examples import CONSUMERS, EXAMPLES, FOLDER, PRODUCERS, VALUES, run_example
 
 
 def test_every_example_is_tested() -> None:
-    assert set(EXAMPLES) == set(RECORDS)
+    assert set(EXAMPLES) == {*PRODUCERS, *CONSUMERS}
 
 
-@pytest.mark.parametrize("name", EXAMPLES)
-async def test_example(name: str) -> None:
+@pytest.mark.parametrize("name", PRODUCERS)
+async def test_producer(name: str) -> None:
     async with FakeCluster(3, default_partitions=3) as cluster:
         done = await run_example(name, cluster.bootstrap_servers[0], "--topic", "shown")
         assert (done.status, done.err) == (0, "")
         assert done.out
-        assert len(cluster.values("shown")) == RECORDS[name]
+        assert len(cluster.values("shown")) == PRODUCERS[name]
+
+
+@pytest.mark.parametrize("name", CONSUMERS)
+async def test_consumer(name: str) -> None:
+    arguments, shown = CONSUMERS[name]
+    async with FakeCluster(3) as cluster:
+        cluster.create_topic("shown", 3)
+        async with AIOKafkaProducer(bootstrap_servers=cluster.bootstrap_servers) as producer:
+            for number, value in enumerate(VALUES):
+                await producer.send("shown", value, partition=number % 3)
+        server = cluster.bootstrap_servers[0]
+        done = await run_example(name, server, "--topic", "shown", *arguments)
+        assert (done.status, done.err) == (0, "")
+        assert shown in done.out, done.out
+
+
+async def test_consumer_goes_on_where_it_was() -> None:
+    async with FakeCluster(1) as cluster:
+        cluster.create_topic("shown", 1)
+        async with AIOKafkaProducer(bootstrap_servers=cluster.bootstrap_servers) as producer:
+            for number in range(20):
+                await producer.send("shown", b"%d" % number)
+        seen = []
+        for _ in range(2):
+            done = await run_example(
+                "cooperative_consumer",
+                cluster.bootstrap_servers[0],
+                *("--topic", "shown", "--count", "10", "--instance", "same"),
+            )
+            assert (done.status, done.err) == (0, "")
+            seen += re.findall(r"at offset (\d+)", done.out)
+        assert [int(offset) for offset in seen] == list(range(20))
 
 
 async def test_bounded_send_gives_up_in_time() -> None:
