@@ -46,6 +46,7 @@ class PositionSteps:
 
     _buffer: FetchBuffer
     _client: AIOKafkaClient
+    _default_api_timeout: float
     _default_reset_strategy: int
     _loop: asyncio.AbstractEventLoop
     _lookup: OffsetLookup
@@ -277,13 +278,13 @@ class PositionSteps:
     # Look-ups for the application
 
     async def get_offsets_by_times(
-        self, timestamps: Mapping[TopicPartition, int], timeout_ms: float
+        self, timestamps: Mapping[TopicPartition, int], timeout_ms: float | None = None
     ) -> dict[TopicPartition, OffsetAndTimestamp | None]:
         """The first record of each partition that is not older than a time.
 
         Parameters:
             timestamps: milliseconds since the epoch.
-            timeout_ms: for everything together.
+            timeout_ms: for everything together; None: ``default_api_timeout``.
 
         Raises:
             KafkaTimeoutError: *timeout_ms* passed.
@@ -298,31 +299,32 @@ class PositionSteps:
         }
 
     async def beginning_offsets(
-        self, partitions: Iterable[TopicPartition], timeout_ms: float
+        self, partitions: Iterable[TopicPartition], timeout_ms: float | None = None
     ) -> dict[TopicPartition, int]:
         """The first offset in each partition's log; as :meth:`get_offsets_by_times`."""
         return await self._ends(partitions, OffsetResetStrategy.EARLIEST, timeout_ms)
 
     async def end_offsets(
-        self, partitions: Iterable[TopicPartition], timeout_ms: float
+        self, partitions: Iterable[TopicPartition], timeout_ms: float | None = None
     ) -> dict[TopicPartition, int]:
         """The offset after the last record that may be read; as
         :meth:`get_offsets_by_times`."""
         return await self._ends(partitions, OffsetResetStrategy.LATEST, timeout_ms)
 
     async def _ends(
-        self, partitions: Iterable[TopicPartition], strategy: int, timeout_ms: float
+        self, partitions: Iterable[TopicPartition], strategy: int, timeout_ms: float | None = None
     ) -> dict[TopicPartition, int]:
         found = await self._retrieve_offsets(dict.fromkeys(partitions, strategy), timeout_ms)
         return {tp: offset for tp, (offset, _) in found.items()}
 
     async def _retrieve_offsets(
-        self, timestamps: Mapping[TopicPartition, int], timeout_ms: float = float("inf")
+        self, timestamps: Mapping[TopicPartition, int], timeout_ms: float | None = None
     ) -> dict[TopicPartition, tuple[int, int | None]]:
         if not timestamps:
             return {}
+        timeout = self._default_api_timeout if timeout_ms is None else timeout_ms / 1000
         return await self._lookup.until(
-            timestamps, Deadline.after(timeout_ms / 1000), self._proc_offset_requests
+            timestamps, Deadline.after(timeout), self._proc_offset_requests
         )
 
     async def _proc_offset_requests(

@@ -102,7 +102,8 @@ class Fetcher(FetchCalls, FetchSteps, PositionSteps):
         isolation_level: ``read_uncommitted`` or ``read_committed``.
         client_rack: where the consumer is, for reading from a replica that is near (KIP-392).
         fetch_buffer_bytes: most bytes of records that are fetched and not taken.
-        default_api_timeout: seconds for a look-up of offsets that was given no time.
+        default_api_timeout: seconds for a look-up of offsets that was given no time; None: the
+            client's ``request_timeout_ms``.
 
     Raises:
         ValueError: *isolation_level*, a duration or a backoff cannot be understood.
@@ -156,6 +157,9 @@ class Fetcher(FetchCalls, FetchSteps, PositionSteps):
         self._default_reset_strategy: int = self._reset_policy.strategy
         timeout = getattr(client, "_request_timeout", None)
         self._request_timeout = timeout if isinstance(timeout, float) else 40.0
+        self._default_api_timeout = (
+            self._request_timeout if default_api_timeout is None else default_api_timeout
+        )
         self._settings = FetchSettings(
             min_bytes=fetch_min_bytes,
             max_bytes=fetch_max_bytes,

@@ -144,6 +144,19 @@ async def test_topics_that_never_come():
 
 
 @virtual
+async def test_the_time_for_calls_that_name_none():
+    async with fetching(assign=[], default_api_timeout=2.0) as lab:
+        assert await lab.fetcher.end_offsets([TP]) == {TP: 0}
+        lab.kafka.faults.add(Error(6, Level.PARTITION), api="ListOffsets")
+        for call in (
+            lambda: lab.fetcher.beginning_offsets([TP]),
+            lambda: lab.fetcher.get_offsets_by_times({TP: 5}),
+        ):
+            with pytest.raises(KafkaTimeoutError, match="within 2000 ms"):
+                await call()
+
+
+@virtual
 async def test_cancelling_leaves_nothing():
     async with fetching(brokers=3, partitions=3, assign=[]) as lab:
         lab.kafka.faults.add(Deaf(), api="ListOffsets")
