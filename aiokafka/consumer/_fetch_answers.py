@@ -178,11 +178,7 @@ class AnswerTaker:
         offset: int,
     ) -> bool:
         state = progress.state
-        state.highwater = result.high_watermark
-        if result.last_stable_offset != -1 or state.lso is None:
-            state.lso = result.last_stable_offset
-        if result.log_start_offset != -1:
-            state.log_start_offset = result.log_start_offset
+        _note_ends(state, result)
         moved = result.preferred_read_replica >= 0 and self._update_replica(
             tp, result.preferred_read_replica
         )
@@ -263,3 +259,12 @@ class AnswerTaker:
         else:
             again.failed(error, 0.0)
         return False
+
+
+def _note_ends(state: TopicPartitionState, result: FetchPartitionResult) -> None:
+    """Where the log begins and ends."""
+    state.highwater = result.high_watermark
+    if result.last_stable_offset != -1 or state.lso is None:
+        state.lso = result.last_stable_offset
+    if result.log_start_offset != -1:
+        state.log_start_offset = result.log_start_offset
