@@ -314,8 +314,9 @@ class PositionSteps:
     async def _ends(
         self, partitions: Iterable[TopicPartition], strategy: int, timeout_ms: float | None = None
     ) -> dict[TopicPartition, int]:
-        found = await self._retrieve_offsets(dict.fromkeys(partitions, strategy), timeout_ms)
-        return {tp: offset for tp, (offset, _) in found.items()}
+        wanted = dict.fromkeys(partitions, strategy)
+        found = await self._retrieve_offsets(wanted, timeout_ms)
+        return {tp: found[tp][0] for tp in wanted}
 
     async def _retrieve_offsets(
         self, timestamps: Mapping[TopicPartition, int], timeout_ms: float | None = None
