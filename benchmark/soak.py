@@ -16,6 +16,7 @@ import json
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -106,24 +107,26 @@ def _lines(child: subprocess.Popen[str], until: float) -> Iterator[str]:
 def _watch(job: SoakJob, on_sample: Callable[[Sample], None]) -> list[Sample]:
     """Run the child to its end; its samples."""
     samples: list[Sample] = []
-    child = subprocess.Popen(
-        [sys.executable, str(_WORKER), job.to_json()],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        env=children.environment(),
-    )
-    with child:
-        try:
-            for line in _lines(child, time.monotonic() + job.seconds + _CHILD_GRACE):
-                samples.append(Sample(**json.loads(line)))
-                on_sample(samples[-1])
-            _, errors = child.communicate(timeout=_CHILD_GRACE)
-        finally:
-            child.kill()
-    if child.returncode:
-        tail = "\n".join(errors.strip().splitlines()[-12:])
-        raise children.ChildFailed(f"the consumer ended with {child.returncode}:\n{tail}")
+    with tempfile.TemporaryFile("w+") as errors:
+        child = subprocess.Popen(
+            [sys.executable, str(_WORKER), job.to_json()],
+            stdout=subprocess.PIPE,
+            stderr=errors,
+            text=True,
+            env=children.environment(),
+        )
+        with child:
+            try:
+                for line in _lines(child, time.monotonic() + job.seconds + _CHILD_GRACE):
+                    samples.append(Sample(**json.loads(line)))
+                    on_sample(samples[-1])
+                child.wait(_CHILD_GRACE)
+            finally:
+                child.kill()
+        if child.returncode:
+            errors.seek(0)
+            tail = "".join(errors.readlines()[-12:])
+            raise children.ChildFailed(f"the consumer ended with {child.returncode}:\n{tail}")
     return samples
 
 
