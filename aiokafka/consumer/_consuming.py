@@ -125,7 +125,7 @@ class ConsumeCalls(Generic[KT, VT]):
             max_records = self._max_poll_records
         else:
             check_max_records("max_records", max_records)
-        if timeout_ms < 0:
+        if not timeout_ms >= 0:  # nor a number at all
             raise ValueError(f"`timeout_ms` should not be negative: {timeout_ms!r}")
         return await fetcher.fetched_records(
             partitions, timeout_ms / 1000, max_records=max_records

@@ -51,7 +51,6 @@ class PartitionHealth:
         position: offset of the next record to give out; None while unknown.
         committed: the last offset known to be committed; None: none, or not known.
         highwater: offset that the next record of the log will get; None before a fetch.
-        lag: records between position and highwater; None while one is unknown.
         buffered: bytes that are fetched and not given out.
         last_fetch_age: since the last answer that had the partition; None before.
         error: what failed last; None when nothing did since.
@@ -71,7 +70,7 @@ class PartitionHealth:
 
     @property
     def lag(self) -> int | None:
-        """Records that are in the log and were not given out."""
+        """Records between position and highwater; None while one is unknown."""
         if self.position is None or self.highwater is None:
             return None
         return max(0, self.highwater - self.position)

@@ -447,6 +447,7 @@ class AIOKafkaConsumer(ConsumeCalls[KT, VT], OffsetCalls, Generic[KT, VT]):
             finally:
                 if not self._closed:
                     self._fetcher = self._coordinator = None
+                    self._subscription.start_over()
                 _abandon(fetcher, coordinator, self._client)
                 await self._client.close()
 

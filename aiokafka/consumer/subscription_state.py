@@ -441,6 +441,21 @@ class SubscriptionState:
         """
         self._callbacks.append(callback)
 
+    def start_over(self) -> None:
+        """Forget who was told of changes, and what a group has assigned: a consumer could not
+        start, and will try again with what the application wants.
+
+        .. versionadded:: 0.14.1
+        """
+        self._callbacks.clear()
+        if self._subscription is None or not self.partitions_auto_assigned():
+            return
+        topics = self._subscription.topics
+        self._subscription._unsubscribe()
+        # Which topics match is looked for again.
+        by_name = self._subscribed_pattern is None
+        self._subscription = Subscription(topics, self._loop) if by_name else None
+
     def _notify(self) -> None:
         for callback in self._callbacks:
             callback()

@@ -399,8 +399,9 @@ async def test_arguments_of_calls_for_records():
         for wrong in (0, -1, "1", 1.5, True):
             with pytest.raises(ValueError, match="max_records"):
                 await made.getmany(max_records=wrong)
-        with pytest.raises(ValueError, match="timeout_ms"):
-            await made.getmany(timeout_ms=-1)
+        for wrong in (-1, float("nan")):
+            with pytest.raises(ValueError, match="timeout_ms"):
+                await made.getmany(timeout_ms=wrong)
 
 
 @virtual

@@ -12,6 +12,7 @@ import pytest
 
 from aiokafka import errors as Errors
 from aiokafka.consumer import AIOKafkaConsumer
+from aiokafka.consumer.group_coordinator import GroupCoordinator, NoGroupCoordinator
 from aiokafka.errors import (
     ConsumerStoppedError,
     IllegalStateError,
@@ -237,6 +238,30 @@ async def test_a_group_that_refuses(code, error):
         kafka.faults.remove(fault)
         await consumer.start()
         assert consumer.assignment() == {TP}
+        await consumer.stop()
+
+
+@pytest.mark.parametrize("pattern", [None, "^t"])
+@GROUPS
+@virtual
+async def test_a_failure_after_the_assignment(group, pattern):
+    async with FakeCluster(brokers=1) as kafka:
+        kafka.create_topic("t", 1)
+        await fill(kafka, 1)
+        consumer = make(kafka, group_id=group)
+        consumer.subscribe(*([] if pattern else [["t"]]), pattern=pattern)
+        for _ in range(3):
+            # With a group: when the first assignment is there.
+            engine = NoGroupCoordinator if group is None else GroupCoordinator
+            step = "assign_all_partitions" if group is None else "check_errors"
+            with mock.patch.object(engine, step, side_effect=ZeroDivisionError):
+                with pytest.raises(ZeroDivisionError):
+                    await consumer.start()
+            assert left_over() == []
+            assert consumer.assignment() == set()
+        await consumer.start()
+        assert await take(consumer, 1) == [b"0"]
+        assert len(consumer._subscription._callbacks) <= 3
         await consumer.stop()
 
 
