@@ -44,6 +44,8 @@ class Lanes:
     Parameters:
         client: tells whether a node is connected, and connects.
         max_in_flight: unanswered Produce requests a node may have.
+        answered: whether requests get answers. Where they do, unsent bytes are bounded by the
+            requests in flight.
         backlog: is told when a node can take requests again.
         backoff: shortest wait for a node that cannot be connected to.
     """
@@ -53,12 +55,14 @@ class Lanes:
         client: AIOKafkaClient,
         *,
         max_in_flight: int,
+        answered: bool,
         supervisor: Supervisor,
         backlog: Backlog,
         backoff: Backoff,
     ) -> None:
         self._client = client
         self._max_in_flight = max_in_flight
+        self._answered = answered
         self._supervisor = supervisor
         self._backlog = backlog
         self._backoff = backoff
@@ -76,7 +80,7 @@ class Lanes:
         if lane.closed_for:
             return 0
         if self._client.is_ready(node_id):
-            if not lane.in_flight and self._clogged(node_id, lane):
+            if not self._answered and self._clogged(node_id, lane):
                 return 0
             return self._max_in_flight - lane.in_flight
         lane.closed_for = True

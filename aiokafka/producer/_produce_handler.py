@@ -12,18 +12,17 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from aiokafka import errors as Errors
-from aiokafka._deadline import as_milliseconds
 from aiokafka._retry import Action, action_for
 from aiokafka.errors import KafkaError
 from aiokafka.producer._handlers import BaseHandler
 from aiokafka.protocol.produce import (
+    OrdinaryResponse,
     ProducePartitionResult,
     ProduceRequest,
     node_endpoints,
     partition_results,
 )
 from aiokafka.structs import TopicPartition
-from aiokafka.util import INTEGER_MAX_VALUE
 
 if TYPE_CHECKING:
     from aiokafka.producer._batch import MessageBatch
@@ -66,7 +65,7 @@ class SendProduceReqHandler(BaseHandler):
         return ProduceRequest(
             transactional_id=None if manager is None else manager.transactional_id,
             required_acks=sender._acks,
-            timeout=min(as_milliseconds(sender._request_timeout), INTEGER_MAX_VALUE),
+            timeout=sender.replicas_timeout_ms,
             topics=list(topics.items()),
             topic_ids=self._topic_ids,
         )
@@ -133,7 +132,9 @@ class SendProduceReqHandler(BaseHandler):
                 self._give_up(batch, error)
 
     def handle_response(self, response: Any) -> float | None:
-        names = {topic_id: name for name, topic_id in self._topic_ids.items()}
+        names = None
+        if not isinstance(response, OrdinaryResponse):  # which has names already
+            names = {topic_id: name for name, topic_id in self._topic_ids.items()}
         results = partition_results(response, names)
         unanswered = dict(self._batches)
         endpoints = None
@@ -141,7 +142,7 @@ class SendProduceReqHandler(BaseHandler):
             batch = unanswered.pop((result.topic, result.partition), None)  # type: ignore[call-overload]
             if batch is None:
                 continue
-            if result.leader_id >= 0 and result.error_code:
+            if result.error_code and result.leader_id >= 0:
                 if endpoints is None:
                     endpoints = {row[0]: row for row in node_endpoints(response)}
                 if self._sender.client.cluster.update_leader(
@@ -159,14 +160,14 @@ class SendProduceReqHandler(BaseHandler):
         return None
 
     def _settle(self, batch: MessageBatch, result: ProducePartitionResult) -> None:
-        error_class = Errors.for_code(result.error_code)
+        code = result.error_code
         # A duplicate: an earlier attempt was stored, maybe so long ago that the broker has
         # forgotten where; it says offset -1 then.
-        if error_class in (Errors.NoError, Errors.DuplicateSequenceNumber):
+        if code == 0 or code == Errors.DuplicateSequenceNumber.errno:
             self._sender.on_stored(batch)
             batch.done(result.base_offset, result.timestamp, result.log_start_offset)
         else:
-            self._refused(batch, error_class, result.error_message)
+            self._refused(batch, Errors.for_code(code), result.error_message)
 
     def _refused(
         self, batch: MessageBatch, error_class: type[KafkaError], message: str | None

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 
 from aiokafka import errors as Errors
 from aiokafka._config import backoff, milliseconds
-from aiokafka._deadline import Deadline
+from aiokafka._deadline import Deadline, as_milliseconds
 from aiokafka._news import News
 from aiokafka._on_demand import on_demand
 from aiokafka._retry import Action, action_for
@@ -34,6 +34,7 @@ from aiokafka.producer._lanes import Lanes
 from aiokafka.producer._produce_handler import SendProduceReqHandler
 from aiokafka.producer.transaction_manager import TransactionManager
 from aiokafka.structs import TopicPartition
+from aiokafka.util import INTEGER_MAX_VALUE
 
 if TYPE_CHECKING:
     from aiokafka.client import AIOKafkaClient
@@ -117,12 +118,15 @@ class Sender(TransactionalSteps):
             "retry_backoff_ms", retry_backoff_ms, "retry_backoff_max_ms", retry_backoff_max_ms
         )
         self._request_timeout = milliseconds("request_timeout_ms", request_timeout_ms)
+        # How long the broker may wait for its replicas, as the protocol has it.
+        self.replicas_timeout_ms = min(as_milliseconds(self._request_timeout), INTEGER_MAX_VALUE)
         self._max_block = self._request_timeout if max_block is None else max_block
         self._loop = client._loop
         self._supervisor = Supervisor("producer", log)
         self._lanes = Lanes(
             client,
             max_in_flight=max_in_flight,
+            answered=acks != 0,
             supervisor=self._supervisor,
             backlog=message_accumulator.backlog,
             backoff=self._retry_backoff,
