@@ -101,20 +101,8 @@ class SendProduceReqHandler(BaseHandler):
 
     def settle(self, node_id: int, response: Any, error: BaseException | None) -> None:
         """Take the answer: settle each batch, or put it on the list of those to send again."""
-        if isinstance(error, KafkaError):
-            self._request_failed(node_id, error)
-        elif isinstance(error, asyncio.TimeoutError):
-            timed_out = Errors.RequestTimedOutError(f"no answer from node {node_id}")
-            timed_out.__cause__ = error
-            self._request_failed(node_id, timed_out)
-        elif isinstance(error, NotImplementedError):
-            unsupported = Errors.UnsupportedVersionError(
-                f"Node {node_id} speaks no version of Produce that this client does"
-            )
-            unsupported.__cause__ = error
-            self._request_failed(node_id, unsupported)
-        elif error is not None:
-            raise error
+        if error is not None:
+            self._request_failed(node_id, _as_kafka_error(node_id, error))
         elif self._sender._acks == 0:
             for batch in self._batches.values():
                 batch.done_noack()
@@ -205,3 +193,20 @@ class SendProduceReqHandler(BaseHandler):
     def _give_up(self, batch: MessageBatch, error: KafkaError) -> None:
         self._sender.on_given_up(batch, error)
         batch.failure(exception=error)
+
+
+def _as_kafka_error(node_id: int, error: BaseException) -> KafkaError:
+    """*error* itself, or what it means; raises what nobody has foreseen."""
+    meaning: KafkaError
+    if isinstance(error, KafkaError):
+        return error
+    if isinstance(error, asyncio.TimeoutError):  # from a client.send that was replaced
+        meaning = Errors.RequestTimedOutError(f"no answer from node {node_id}")
+    elif isinstance(error, NotImplementedError):
+        meaning = Errors.UnsupportedVersionError(
+            f"Node {node_id} speaks no version of Produce that this client does"
+        )
+    else:
+        raise error
+    meaning.__cause__ = error
+    return meaning

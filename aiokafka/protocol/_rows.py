@@ -7,7 +7,7 @@ versions, at the price of building one tuple.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from aiokafka.errors import IncompatibleBrokerVersion
 
@@ -15,6 +15,8 @@ from .types import Array, Schema
 
 if TYPE_CHECKING:
     from uuid import UUID
+
+ResultT = TypeVar("ResultT")
 
 
 def row_schema(schema: Schema, *path: str) -> Schema | None:
@@ -122,3 +124,43 @@ def topic_name(topic: Any, topic_names: Mapping[UUID, str] | None) -> str:
     if type(topic) is str:
         return topic
     return (topic_names or {}).get(topic) or str(topic)
+
+
+class ResultsReader(Generic[ResultT]):
+    """Reads the results of a response, one for each partition, whatever its version.
+
+    Parameters:
+        target: the named tuple of a result; its first field is the topic's name.
+        fields: its other fields, as :func:`row_reader` takes them.
+    """
+
+    def __init__(self, target: type[ResultT], fields: Mapping[str, tuple[Any, ...]]) -> None:
+        self._target: Any = target
+        self._fields = fields
+        self._readers: dict[Schema, Callable[..., ResultT]] = {}
+
+    def read(self, response: Any, topic_names: Mapping[UUID, str] | None) -> list[ResultT]:
+        """The results.
+
+        Parameters:
+            topic_names: names by id, for versions with ids; a topic it lacks is named by its id.
+        """
+        schema = response.SCHEMA
+        read = self._readers.get(schema)
+        if read is None:
+            rows = row_schema(schema, "topics", "partitions")
+            read = row_reader(rows, self._target, self._fields, first=True)
+            self._readers[schema] = read
+        return [
+            read(topic_name(topic, topic_names), row)
+            for topic, partitions in response.topics
+            for row in partitions
+        ]
+
+
+def node_endpoints(response: Any) -> list[tuple[int, str, int, str | None]]:
+    """``(node_id, host, port, rack)`` of the new leaders a response names (KIP-951).
+
+    .. versionadded:: 0.14.1
+    """
+    return [(row[0], row[1], row[2], row[3]) for row in getattr(response, "node_endpoints", ())]

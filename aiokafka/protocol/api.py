@@ -220,6 +220,7 @@ class Request(abc.ABC, Generic[StructT]):
         cls._chosen = {}
         if api is not None:
             cls._CLASSES = _LazyClasses(api, oldest)  # type: ignore[assignment]
+            cls.API_KEY = api.key
             return
         if structs is None:
             if Request not in cls.__bases__:

@@ -5,13 +5,13 @@ Page: https://kafka.apache.org/protocol#The_Messages_Fetch
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from ._declare import Api, Field, version_classes
-from ._rows import all_have_ids, row_reader, row_schema, topic_name, with_topic_ids
+from ._rows import ResultsReader, all_have_ids, with_topic_ids
+from ._rows import node_endpoints as node_endpoints
 from .api import Request, RequestStruct, Response
-from .types import Schema
 
 if TYPE_CHECKING:
     from uuid import UUID
@@ -325,7 +325,7 @@ _RESULT_FIELDS: dict[str, tuple[Any, ...]] = {
     "diverging_epoch": ("diverging_epoch", -1, 0),
     "diverging_end_offset": ("diverging_epoch", -1, 1),
 }
-_readers: dict[Schema, Callable[..., FetchPartitionResult]] = {}
+_results = ResultsReader(FetchPartitionResult, _RESULT_FIELDS)
 
 
 def partition_results(
@@ -339,25 +339,7 @@ def partition_results(
 
     .. versionadded:: 0.14.1
     """
-    schema = response.SCHEMA
-    read = _readers.get(schema)
-    if read is None:
-        rows = row_schema(schema, "topics", "partitions")
-        read = row_reader(rows, FetchPartitionResult, _RESULT_FIELDS, first=True)
-        _readers[schema] = read
-    return [
-        read(topic_name(topic, topic_names), row)
-        for topic, partitions in response.topics
-        for row in partitions
-    ]
-
-
-def node_endpoints(response: Response) -> list[tuple[int, str, int, str | None]]:
-    """``(node_id, host, port, rack)`` of the new leaders a response names (KIP-951).
-
-    .. versionadded:: 0.14.1
-    """
-    return [(row[0], row[1], row[2], row[3]) for row in getattr(response, "node_endpoints", ())]
+    return _results.read(response, topic_names)
 
 
 if not TYPE_CHECKING:

@@ -6,15 +6,15 @@ Page: https://kafka.apache.org/protocol#The_Messages_Produce
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, TypeAlias
 
 from aiokafka.util import NO_EXTENSIONS
 
 from ._declare import Api, Field, version_classes
-from ._rows import all_have_ids, row_reader, row_schema, topic_name, with_topic_ids
+from ._rows import ResultsReader, all_have_ids, with_topic_ids
+from ._rows import node_endpoints as node_endpoints
 from .api import Request, RequestStruct, Response
-from .types import Schema
 
 if TYPE_CHECKING:
     from uuid import UUID
@@ -253,7 +253,7 @@ _RESULT_FIELDS: dict[str, tuple[Any, ...]] = {
     "leader_id": ("current_leader", -1, 0),
     "leader_epoch": ("current_leader", -1, 1),
 }
-_readers: dict[Schema, Callable[..., ProducePartitionResult]] = {}
+_results = ResultsReader(ProducePartitionResult, _RESULT_FIELDS)
 
 
 class OrdinaryResponse:
@@ -329,28 +329,7 @@ def partition_results(
     """
     if isinstance(response, OrdinaryResponse):
         return response.results
-    schema = response.SCHEMA
-    read = _readers.get(schema)
-    if read is None:
-        rows = row_schema(schema, "topics", "partitions")
-        read = row_reader(rows, ProducePartitionResult, _RESULT_FIELDS, first=True)
-        _readers[schema] = read
-    results: list[ProducePartitionResult] = []
-    for topic, partitions in response.topics:
-        name = topic_name(topic, topic_names)
-        for row in partitions:
-            results.append(read(name, row))
-    return results
-
-
-def node_endpoints(
-    response: Response | OrdinaryResponse,
-) -> list[tuple[int, str, int, str | None]]:
-    """``(node_id, host, port, rack)`` of the new leaders a response names (KIP-951).
-
-    .. versionadded:: 0.14.1
-    """
-    return [(row[0], row[1], row[2], row[3]) for row in getattr(response, "node_endpoints", ())]
+    return _results.read(response, topic_names)
 
 
 if not TYPE_CHECKING:

@@ -88,6 +88,18 @@ class InitProducerIdRequest(Request[RequestStruct], api=_INIT_PRODUCER_ID):
         return request_struct_class(self._transactional_id, self._transaction_timeout_ms)
 
 
+class _TransactionRequest(Request[RequestStruct], api=_INIT_PRODUCER_ID):
+    """A request that says who asks, then what for: the last field of the message."""
+
+    def __init__(
+        self, transactional_id: str, producer_id: int, producer_epoch: int, what: Any
+    ) -> None:
+        self._values = (transactional_id, producer_id, producer_epoch, what)
+
+    def build(self, request_struct_class: type[RequestStruct]) -> RequestStruct:
+        return request_struct_class(*self._values)
+
+
 _ADD_PARTITIONS = Api(
     "AddPartitionsToTxn",
     24,
@@ -131,7 +143,7 @@ if TYPE_CHECKING:
 AddPartitionsToTxnRequestStruct: TypeAlias = RequestStruct
 
 
-class AddPartitionsToTxnRequest(Request[RequestStruct], api=_ADD_PARTITIONS):
+class AddPartitionsToTxnRequest(_TransactionRequest, api=_ADD_PARTITIONS):
     """Make partitions part of the transaction.
 
     Parameters:
@@ -148,15 +160,7 @@ class AddPartitionsToTxnRequest(Request[RequestStruct], api=_ADD_PARTITIONS):
         producer_epoch: int,
         topics: Sequence[tuple[str, Sequence[int]]],
     ) -> None:
-        self._transactional_id = transactional_id
-        self._producer_id = producer_id
-        self._producer_epoch = producer_epoch
-        self._topics = topics
-
-    def build(self, request_struct_class: type[RequestStruct]) -> RequestStruct:
-        return request_struct_class(
-            self._transactional_id, self._producer_id, self._producer_epoch, self._topics
-        )
+        super().__init__(transactional_id, producer_id, producer_epoch, topics)
 
 
 _ADD_OFFSETS = Api(
@@ -192,7 +196,7 @@ if TYPE_CHECKING:
 AddOffsetsToTxnRequestStruct: TypeAlias = RequestStruct
 
 
-class AddOffsetsToTxnRequest(Request[RequestStruct], api=_ADD_OFFSETS):
+class AddOffsetsToTxnRequest(_TransactionRequest, api=_ADD_OFFSETS):
     """Make the offsets of a consumer group part of the transaction."""
 
     API_KEY = 25
@@ -200,15 +204,7 @@ class AddOffsetsToTxnRequest(Request[RequestStruct], api=_ADD_OFFSETS):
     def __init__(
         self, transactional_id: str, producer_id: int, producer_epoch: int, group_id: str
     ) -> None:
-        self._transactional_id = transactional_id
-        self._producer_id = producer_id
-        self._producer_epoch = producer_epoch
-        self._group_id = group_id
-
-    def build(self, request_struct_class: type[RequestStruct]) -> RequestStruct:
-        return request_struct_class(
-            self._transactional_id, self._producer_id, self._producer_epoch, self._group_id
-        )
+        super().__init__(transactional_id, producer_id, producer_epoch, group_id)
 
 
 _END_TXN = Api(
@@ -255,7 +251,7 @@ EndTxnRequestStruct: TypeAlias = RequestStruct
 _FIRST_OF_TRANSACTION_V2 = 5
 
 
-class EndTxnRequest(Request[RequestStruct], api=_END_TXN):
+class EndTxnRequest(_TransactionRequest, api=_END_TXN):
     """Commit or abort the transaction.
 
     Parameters:
@@ -275,24 +271,13 @@ class EndTxnRequest(Request[RequestStruct], api=_END_TXN):
         *,
         transaction_v2: bool = False,
     ) -> None:
-        self._transactional_id = transactional_id
-        self._producer_id = producer_id
-        self._producer_epoch = producer_epoch
-        self._transaction_result = transaction_result
+        super().__init__(transactional_id, producer_id, producer_epoch, transaction_result)
         self._transaction_v2 = transaction_v2
 
     def _highest_version(self) -> int:
         if self._transaction_v2:
             return super()._highest_version()
         return _FIRST_OF_TRANSACTION_V2 - 1
-
-    def build(self, request_struct_class: type[RequestStruct]) -> RequestStruct:
-        return request_struct_class(
-            self._transactional_id,
-            self._producer_id,
-            self._producer_epoch,
-            self._transaction_result,
-        )
 
 
 _TXN_OFFSET_COMMIT = Api(
