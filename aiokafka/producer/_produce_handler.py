@@ -91,8 +91,6 @@ class SendProduceReqHandler(BaseHandler):
             False, with nothing sent, where the client cannot do that now: then ``do``.
         """
         client = self._sender.client
-        if not client.is_ready(node_id):
-            return False
         try:
             return client.post(node_id, self.create_request(), answered)
         except (KafkaError, NotImplementedError) as error:
