@@ -10,7 +10,6 @@ Pure: no I/O, no clock, no task.
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass
 from typing import TypeAlias
 
 from aiokafka.consumer._assignment import TopicPartitionState
@@ -20,22 +19,33 @@ from aiokafka.structs import TopicPartition
 Entry: TypeAlias = FetchResult | FetchError
 
 
-@dataclass(slots=True, eq=False)
 class Block:
     """An entry of the buffer with what the fetcher has to know of it."""
 
-    entry: Entry
-    #: Bytes of memory it is counted with.
-    size: int = 0
-    #: Where to go on fetching after it; -1: not before it was taken.
-    next_offset: int = -1
-    #: Leader epoch of its last batch, -1 when unknown.
-    leader_epoch: int = -1
-    #: For an error about a record that cannot be read by any means: the offset behind it.
-    skip_to: int = -1
-    #: What it is about, and the version of the position it was made for.
-    state: TopicPartitionState | None = None
-    version: int = -1
+    __slots__ = ("entry", "leader_epoch", "next_offset", "size", "skip_to", "state", "version")
+
+    def __init__(
+        self,
+        entry: Entry,
+        size: int = 0,
+        next_offset: int = -1,
+        leader_epoch: int = -1,
+        skip_to: int = -1,
+        state: TopicPartitionState | None = None,
+        version: int = -1,
+    ) -> None:
+        self.entry = entry
+        #: Bytes of memory it is counted with.
+        self.size = size
+        #: Where to go on fetching after it; -1: not before it was taken.
+        self.next_offset = next_offset
+        #: Leader epoch of its last batch, -1 when unknown.
+        self.leader_epoch = leader_epoch
+        #: For an error about a record that cannot be read by any means: the offset behind it.
+        self.skip_to = skip_to
+        #: What it is about, and the version of the position it was made for.
+        self.state = state
+        self.version = version
 
     @property
     def outdated(self) -> bool:

@@ -16,11 +16,11 @@ import asyncio
 import math
 import random
 from collections.abc import Callable, Collection, Container
-from dataclasses import dataclass, field
 from typing import Any
 
 from aiokafka import errors as Errors
 from aiokafka._retry import Backoff
+from aiokafka._values import Value
 from aiokafka.cluster import ClusterMetadata
 from aiokafka.consumer._assignment import Assignment, TopicPartitionState
 from aiokafka.consumer._fetch_buffer import FetchBuffer
@@ -40,8 +40,7 @@ from aiokafka.structs import TopicPartition
 _SHORT_WAIT = 0.1
 
 
-@dataclass(frozen=True)
-class FetchSettings:
+class FetchSettings(Value):
     """What the fetcher was told, in bytes and seconds."""
 
     min_bytes: int
@@ -90,24 +89,35 @@ class PlannedFetch(FetchRequest):
 PlannedFetch.__name__ = FetchRequest.__name__
 
 
-@dataclass
 class Plan:
     """What can be done now."""
 
-    fetches: list[tuple[int, FetchRequest]] = field(default_factory=list)
-    #: Partitions whose position is to be looked up, by node.
-    resets: dict[int, list[TopicPartition]] = field(default_factory=dict)
-    #: Partitions whose position is to be validated (KIP-320), by node.
-    validations: dict[int, list[TopicPartition]] = field(default_factory=dict)
-    #: Partitions whose committed offset is to be asked for.
-    committed: list[TopicPartition] = field(default_factory=list)
-    #: Partitions without a leader.
-    leaderless: list[TopicPartition] = field(default_factory=list)
-    #: When to look again, on the loop's clock, even if nothing happens.
-    look_again: float | None = None
-    resume_futures: list[asyncio.Future[None]] = field(default_factory=list)
-    #: Nodes with partitions that are left out now, but may be wanted any moment.
-    partial: set[int] = field(default_factory=set)
+    __slots__ = (
+        "committed",
+        "fetches",
+        "leaderless",
+        "look_again",
+        "partial",
+        "resets",
+        "resume_futures",
+        "validations",
+    )
+
+    def __init__(self) -> None:
+        self.fetches: list[tuple[int, FetchRequest]] = []
+        #: Partitions whose position is to be looked up, by node.
+        self.resets: dict[int, list[TopicPartition]] = {}
+        #: Partitions whose position is to be validated (KIP-320), by node.
+        self.validations: dict[int, list[TopicPartition]] = {}
+        #: Partitions whose committed offset is to be asked for.
+        self.committed: list[TopicPartition] = []
+        #: Partitions without a leader.
+        self.leaderless: list[TopicPartition] = []
+        #: When to look again, on the loop's clock, even if nothing happens.
+        self.look_again: float | None = None
+        self.resume_futures: list[asyncio.Future[None]] = []
+        #: Nodes with partitions that are left out now, but may be wanted any moment.
+        self.partial: set[int] = set()
 
     def look_again_at(self, when: float) -> None:
         if self.look_again is None or when < self.look_again:

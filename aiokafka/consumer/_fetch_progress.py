@@ -8,17 +8,16 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
 
 from aiokafka._news import News
+from aiokafka._values import Value
 from aiokafka.consumer._assignment import Assignment, TopicPartitionState
 from aiokafka.consumer._fetch_buffer import FetchBuffer
 from aiokafka.structs import TopicPartition
 
 
-@dataclass(frozen=True, slots=True)
-class PartitionFetching:
+class PartitionFetching(Value):
     """How the reading of a partition is going, for :class:`ConsumerHealth`.
 
     .. versionadded:: 0.14.1

@@ -8,15 +8,18 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Mapping
-from dataclasses import dataclass
 from types import SimpleNamespace
-from typing import Any
-from uuid import UUID
+from typing import TYPE_CHECKING, Any
 
 from aiokafka import errors as Errors
+from aiokafka._values import Value
 from aiokafka.protocol import fetch as protocol
 from aiokafka.protocol.api import Response
 from aiokafka.protocol.fetch import FetchPartitionResult
+
+if TYPE_CHECKING:
+    from uuid import UUID
+
 
 # Before this version the broker was not told the consumer's rack.
 FIRST_WITH_RACK = 11
@@ -32,8 +35,7 @@ class Verdict(enum.Enum):
     RAISE = "tell the application"
 
 
-@dataclass(frozen=True, slots=True)
-class FetchAnswer:
+class FetchAnswer(Value):
     """A response, the same for all versions."""
 
     version: int

@@ -12,12 +12,15 @@ planned but never sent does no harm.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import TypeAlias
-from uuid import UUID
+from typing import TYPE_CHECKING, TypeAlias
 
 from aiokafka import errors as Errors
+from aiokafka._values import Value
 from aiokafka.structs import TopicPartition
+
+if TYPE_CHECKING:
+    from uuid import UUID
+
 
 #: ``(partition, offset, max_bytes, current leader epoch)``, as Fetch requests have it.
 Row: TypeAlias = tuple[int, int, int, int]
@@ -36,8 +39,7 @@ SESSION_ERRORS = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class SessionRequest:
+class SessionRequest(Value):
     """What one request says of the session."""
 
     session_id: int

@@ -5,10 +5,10 @@ Pure data: no loop, no future, no task.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum
 from typing import NamedTuple
 
+from aiokafka._values import Value
 from aiokafka.errors import IllegalStateError
 
 UNKNOWN_GENERATION = -1
@@ -84,8 +84,7 @@ class ConsumerGroupMetadata(NamedTuple):
     group_instance_id: str | None
 
 
-@dataclass(frozen=True)
-class GroupFacts:
+class GroupFacts(Value):
     """What a member of a group knows of itself; times in seconds of the loop's clock.
 
     .. versionadded:: 0.14.1

@@ -15,10 +15,10 @@ import re
 import time
 from asyncio import Future
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any, Final
 
 from aiokafka import errors as Errors
+from aiokafka._values import Value
 from aiokafka.consumer._assignment import TopicPartitionState
 from aiokafka.consumer._fetch_progress import PartitionProgress
 from aiokafka.protocol.offset import OffsetResetStrategy as _Ends
@@ -88,8 +88,7 @@ def parse_duration(text: str) -> float:
     return sum(float(value) * _SECONDS[name] for name, value in parts.items())
 
 
-@dataclass(frozen=True, slots=True)
-class ResetPolicy:
+class ResetPolicy(Value):
     """What ``auto_offset_reset`` says.
 
     .. versionadded:: 0.14.1

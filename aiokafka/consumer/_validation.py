@@ -10,10 +10,10 @@ Pure but for the request that :func:`ask` sends.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from aiokafka import errors as Errors
+from aiokafka._values import Value
 from aiokafka.protocol.offset import OffsetForLeaderEpochRequest
 from aiokafka.structs import TopicPartition
 
@@ -23,8 +23,7 @@ if TYPE_CHECKING:
 _UNKNOWN = -1
 
 
-@dataclass(frozen=True, slots=True)
-class ReadSoFar:
+class ReadSoFar(Value):
     """How far a partition was read, and under which leaders."""
 
     offset: int
@@ -34,8 +33,7 @@ class ReadSoFar:
     leader_epoch: int
 
 
-@dataclass(frozen=True, slots=True)
-class EpochEnd:
+class EpochEnd(Value):
     """What the leader says: where its log and what was read part."""
 
     error: type[Errors.KafkaError]
