@@ -16,7 +16,6 @@ otherwise turn into gigabytes.
 from __future__ import annotations
 
 import struct
-import zlib
 from typing import Any
 
 from .errors import CorruptRecordException
@@ -105,6 +104,8 @@ def _find_library() -> Any:
 
 def gzip_encode(payload: Buffer, compresslevel: int | None = None) -> bytes:
     """Compress with gzip at `compresslevel` 1-9 or -1 (None and 0: 9)."""
+    import zlib
+
     packer = zlib.compressobj(compresslevel or _GZIP_LEVEL, zlib.DEFLATED, _ZLIB_GZIP_WBITS)
     return packer.compress(payload) + packer.flush()
 
@@ -115,6 +116,8 @@ def gzip_decode(payload: Buffer, *, max_size: int | None = None) -> bytes:
     .. versionchanged:: 0.14.1
         The keyword `max_size`.
     """
+    import zlib
+
     parts: list[bytes] = []
     total = 0
     rest: Buffer = payload

@@ -9,15 +9,16 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable, Iterator
-from typing import Any, NamedTuple, Protocol
+from typing import Any
 
 from aiokafka.errors import CorruptRecordException, UnsupportedCodecError
 from aiokafka.structs import ConsumerRecord
 
+from ._block_types import BatchFilter, BlockSummary
 from ._places import deserializing_failed, placed
 from ._protocols import Buffer, MemoryRecordsProtocol
 
-__all__ = ["BatchFilter", "BlockSummary"]
+__all__: list[str] = []
 
 Deserializer = Callable[[Any], Any]
 
@@ -30,38 +31,6 @@ _LAST_OFFSET_DELTA_OFFSET = struct.calcsize(">qiibIh")
 _HEADER_SIZE = struct.calcsize(">qiibIhiqqqhii")
 _PREFIX = struct.Struct(">qi")
 _INT32 = struct.Struct(">i")
-
-
-class BlockSummary(NamedTuple):
-    """What the headers of a block's batches say.
-
-    .. versionadded:: 0.14.1
-    """
-
-    next_offset: int
-    """The offset after the last whole batch, -1 when there is none."""
-
-    leader_epoch: int
-    """Leader epoch of the last whole batch, -1 when there is none or it does not say."""
-
-    size_in_bytes: int
-    """Size of the whole batches together."""
-
-    batches: int
-    """Number of whole batches."""
-
-    complete: bool
-    """Whether the block ends where a batch ends, and no header is damaged."""
-
-
-class BatchFilter(Protocol):
-    """Decides about the batches of transactions (``isolation_level=read_committed``)."""
-
-    def skips(self, producer_id: int, last_offset: int) -> bool:
-        """Whether a transaction's batch is to be left out."""
-
-    def marker(self, producer_id: int, last_offset: int, key: bytes | None) -> None:
-        """A transaction ends here, as the key of its control record says."""
 
 
 def _wrapped(value: int) -> int:

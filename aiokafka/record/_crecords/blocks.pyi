@@ -3,7 +3,7 @@ from typing import Any, final
 
 from aiokafka.structs import ConsumerRecord
 
-from .._block_reader import BatchFilter, BlockSummary
+from .._block_types import BatchFilter, BlockSummary
 from .memory_records import MemoryRecords
 
 def scan(block: bytes | bytearray | memoryview) -> BlockSummary: ...

@@ -17,7 +17,7 @@ from aiokafka.record._crecords.memory_records cimport MemoryRecords
 from types import MemberDescriptorType
 
 from aiokafka.errors import CorruptRecordException, UnsupportedCodecError
-from aiokafka.record._block_reader import BlockSummary
+from aiokafka.record._block_types import BlockSummary
 from aiokafka.record._places import deserializing_failed, placed
 from aiokafka.structs import ConsumerRecord, _RecordFields
 
