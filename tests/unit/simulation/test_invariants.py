@@ -8,9 +8,10 @@ from aiokafka.errors import DeliveryTimeoutError, KafkaError, ProducerClosed
 from aiokafka.testing import FaultSchedule
 
 from . import invariants
+from .harness import Call
 from .runner import try_seed
 from .scenario import Scenario
-from .workload import Call, Run, Sent
+from .workload import Run, Sent
 
 
 @pytest.fixture

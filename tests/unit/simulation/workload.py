@@ -7,10 +7,8 @@ nothing is judged here (see ``invariants``).
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import logging
 import random
-from collections.abc import Awaitable, Iterator
+from collections.abc import Awaitable
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -19,6 +17,8 @@ from aiokafka.errors import KafkaError
 from aiokafka.testing import FakeCluster, FaultSchedule, Rewrite, VirtualTimeLoop
 from aiokafka.testing.received import ReceivedRequest
 
+from . import harness
+from .harness import Call, open_ends
 from .scenario import SEND, SEND_AND_WAIT, Scenario, TaskPlan, TopicPlan
 
 T = TypeVar("T")
@@ -61,55 +61,14 @@ class Sent:
         return self.ended_at is not None and self.failure is None and not self.abandoned
 
 
-@dataclass
-class Call:
-    """A call other than sending: how long it took, and how it ended."""
-
-    name: str
-    began_at: float
-    lasted: float
-    error: BaseException | None
-
-
-class Warnings(logging.Handler):
-    """Counts what the client logs at warning and above."""
-
-    def __init__(self) -> None:
-        super().__init__(logging.WARNING)
-        self.lines: list[str] = []
-
-    def emit(self, record: logging.LogRecord) -> None:
-        line = f"{record.levelname} {record.name}: {record.getMessage()}"
-        if record.exc_info:
-            line += f"\n{logging.Formatter().formatException(record.exc_info)}"
-        self.lines.append(line)
-
-    @contextlib.contextmanager
-    def attached(self) -> Iterator[None]:
-        logger = logging.getLogger("aiokafka")
-        level = logger.level
-        logger.setLevel(logging.WARNING)
-        logger.addHandler(self)
-        try:
-            yield
-        finally:
-            logger.removeHandler(self)
-            logger.setLevel(level)
-
-
-@dataclass
-class Run:
+@dataclass(kw_only=True)
+class Run(harness.Run):
     """One run of a scenario; :meth:`main` is to be run on a virtual-time loop."""
 
     scenario: Scenario
     sent: list[Sent] = field(default_factory=list)
-    calls: list[Call] = field(default_factory=list)
-    warnings: Warnings = field(default_factory=Warnings)
-    schedule: FaultSchedule | None = None
     recovered_in: float | None = None
     started: bool = False
-    leftovers: list[str] = field(default_factory=list)
-    trace: list[Any] = field(default_factory=list)
 
     async def main(self) -> None:
         """Everything, from the cluster's start to its end."""
@@ -352,18 +311,7 @@ class Run:
 
     def _find_leftovers(self) -> list[str]:
         """What the stopped producer has left behind: sockets, timers, memory, waiters."""
-        found = []
-        network = self.cluster.network
-        assert network is not None
-        found += [f"connection {t!r}" for t in network.connections if not t.is_closing()]
-        for handle in self.cluster.loop._scheduled:  # type: ignore[attr-defined]
-            owner = getattr(handle._callback, "__module__", "") or ""
-            if (
-                not handle.cancelled()
-                and owner.startswith("aiokafka.")
-                and not owner.startswith("aiokafka.testing")
-            ):
-                found.append(f"timer {handle!r}")
+        found = open_ends(self.cluster)
         pool = self.producer._message_accumulator.pool
         if pool.used or pool.waiting:
             found.append(f"{pool.used} bytes of buffer memory, {pool.waiting} waiters")
