@@ -117,6 +117,20 @@ def _eager(contender: Contender) -> Contender:
     )
 
 
+def _limited(contender: Contender) -> Contender:
+    """With batches as large as those that confluent-kafka is asked for."""
+    return dataclasses.replace(
+        contender,
+        name=f"{contender.name}-2000",
+        label=f"{contender.label} of 2000",
+        extra=(("max_poll_records", 2_000),),
+    )
+
+
+_ours_getmany = _consumer(OURS_MANY, "this client, getmany", "aiokafka", "getmany", "#0b6e4f")
+_baseline_getmany = _consumer(
+    BASELINE_MANY, "aiokafka 0.14.0, getmany", "aiokafka", "getmany", "#c0392b"
+)
 _confluent_poll = _consumer(
     CONFLUENT_ONE, "confluent-kafka Consumer.poll", "confluent", "poll", "#2c5f8a"
 )
@@ -134,13 +148,15 @@ CONSUMERS: tuple[Contender, ...] = (
     _consumer(
         "ours-uvloop-getone", "this client, uvloop, getone", "aiokafka", "getone", "#8fd0ae"
     ),
-    _consumer(OURS_MANY, "this client, getmany", "aiokafka", "getmany", "#0b6e4f"),
+    _ours_getmany,
+    _limited(_ours_getmany),
     _consumer(
         "ours-uvloop-getmany", "this client, uvloop, getmany", "aiokafka", "getmany", "#5cb88a"
     ),
     _consumer(BASELINE_ONE, "aiokafka 0.14.0, async for", "aiokafka", "async for", "#c0392b"),
     _consumer("aiokafka-0.14-getone", "aiokafka 0.14.0, getone", "aiokafka", "getone", "#e59866"),
-    _consumer(BASELINE_MANY, "aiokafka 0.14.0, getmany", "aiokafka", "getmany", "#c0392b"),
+    _baseline_getmany,
+    _limited(_baseline_getmany),
     _confluent_poll,
     _eager(_confluent_poll),
     _confluent_consume,

@@ -1,4 +1,4 @@
-"""The figures in README.rst: two small tables between two markers, made from the JSON files."""
+"""The figures in README.rst: small tables between two markers, made from the JSON files."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from benchmark.cases import END_TO_END, MAIN, MAIN_MANY, MAIN_ONE
-from benchmark.contenders import CONSUMERS, by_name
+from benchmark.contenders import by_name
 from benchmark.environments import ROOT
 from benchmark.results import Figure, Results, cpu_us, p50_us, rate
 from benchmark.tables import number
@@ -23,18 +23,20 @@ _LABELS = {
     "confluent-aio": "confluent-kafka ``AIOProducer``",
     "kafka-python": "kafka-python",
 }
-_CONSUMERS = (
-    "ours-for",
-    "ours-uvloop-for",
-    "ours-getmany",
-    "ours-uvloop-getmany",
-    "aiokafka-0.14-for",
-    "aiokafka-0.14-getmany",
-    "confluent-poll",
-    "confluent-consume",
-    "confluent-aio-consume",
-    "kafka-python-for",
-)
+_CONSUMERS = {
+    "ours-for": "this one, ``async for``",
+    "ours-uvloop-for": "this one, uvloop, ``async for``",
+    "ours-getmany": "this one, ``getmany``",
+    "ours-getmany-2000": "this one, ``getmany`` of 2,000",
+    "aiokafka-0.14-for": "aiokafka 0.14.0, ``async for``",
+    "aiokafka-0.14-getmany": "aiokafka 0.14.0, ``getmany``",
+    "confluent-poll": "confluent-kafka, ``poll``",
+    "confluent-poll-eager": "confluent-kafka, ``poll``, no pauses",
+    "confluent-consume": "confluent-kafka, ``consume`` of 2,000",
+    "confluent-consume-eager": "confluent-kafka, ``consume`` of 2,000, no pauses",
+    "confluent-aio-consume": "confluent-kafka ``AIOConsumer``, ``consume`` of 2,000",
+    "kafka-python-for": "kafka-python, ``for``",
+}
 _PAIR_LABELS = {"confluent": "confluent-kafka", "confluent-aio": "confluent-kafka asyncio"}
 
 
@@ -70,24 +72,11 @@ def _producing(results: Results) -> list[str]:
     ]
 
 
-def _label(name: str) -> str:
-    contender = by_name(name)
-    client, _, call = contender.label.rpartition(", ")
-    if not client:
-        client, _, call = contender.label.rpartition(" ")
-    return f"{client.replace('this client', 'this one')}, ``{call}``"
-
-
 def _consuming(results: Results) -> list[str]:
-    cases = {c.name: MAIN_ONE if "one" in c.tasks else MAIN_MANY for c in CONSUMERS}
-    rows = [
-        [
-            _label(name),
-            _cell(results, cases[name], name, rate),
-            _cell(results, cases[name], name, cpu_us),
-        ]
-        for name in _CONSUMERS
-    ]
+    rows = []
+    for name, label in _CONSUMERS.items():
+        case = MAIN_ONE if "one" in by_name(name).tasks else MAIN_MANY
+        rows.append([label, _cell(results, case, name, rate), _cell(results, case, name, cpu_us)])
     pairs = [
         [_PAIR_LABELS.get(name, label), _cell(results, END_TO_END, f"{name}-pair", p50_us, " µs")]
         for name, label in _LABELS.items()
@@ -96,6 +85,9 @@ def _consuming(results: Results) -> list[str]:
         "Consuming 100-byte messages from six partitions, no group, in the same way:",
         "",
         *_table(["client", "messages/s", "CPU µs a message"], rows),
+        "By default confluent-kafka fetches nothing for a second when its queue was full; without",
+        "pauses, ``fetch.queue.backoff.ms`` is 10.",
+        "",
         "From ``send()`` until the consumer of the same process has returned the message, one",
         "message at a time:",
         "",
