@@ -129,6 +129,7 @@ def producer_cases() -> list[Case]:
         Case("latency", "sequential", "latency", linger_ms=0, partitions=1),
         *_scale(),
         Case("import", "import", "import"),
+        Case("import", "everything", "import"),
     ]
 
 

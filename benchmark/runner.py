@@ -161,7 +161,9 @@ class Runner:
     ) -> Measured:
         python = children.this_python() if contender.checkout else self._plan.peers
         if case.task == "import":
-            return children.run_import(python, contender, ROOT)
+            return children.run_import(
+                python, contender, ROOT, everything=case.name == "everything"
+            )
         job = Job(
             task=case.task,
             client=contender.client,
