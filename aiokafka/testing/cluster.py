@@ -28,13 +28,13 @@ from .faults import Faults
 from .group_members import GroupOptions
 from .group_registry import GroupRegistry
 from .handlers import HANDLERS, Handler
-from .handlers.producer_ids import TransactionalProducer
 from .log import LogOptions
 from .network import MemoryNetwork
 from .received import ReceivedRequest
 from .releases import limited, refuses_old_produce, release_versions
 from .sasl_server import SASL_MECHANISMS
 from .topics import NO_LEADER, Partition, Topic, TopicRegistry
+from .txn_coordinator import TransactionOptions, TransactionRegistry
 from .virtual_time import VirtualTimeLoop
 
 __all__ = ["FakeCluster"]
@@ -79,6 +79,7 @@ class FakeCluster(ClusterHistory, ClusterLogs, ClusterGroups):
         racks: racks of the brokers, by node id.  A consumer that says its rack is sent to a
             replica there (KIP-392).
         group_options: settings of consumer groups, such as the bounds of session timeouts.
+        transaction_options: settings of transaction coordinators, such as the delay of markers.
 
     Attributes:
         brokers: by node id.
@@ -88,6 +89,8 @@ class FakeCluster(ClusterHistory, ClusterLogs, ClusterGroups):
         groups: the consumer groups, see :meth:`group`.
         denied_topics: topics that clients are not authorized for.
         denied_groups: groups that clients are not authorized for.
+        denied_transactional_ids: transactional ids that clients are not authorized for.
+        transactions: the transactional ids with their state, by ``transactions.get(name)``.
         handlers: handlers that tests add or replace, by API key.
         network: the in-memory network, ``None`` on real sockets.
 
@@ -121,6 +124,7 @@ class FakeCluster(ClusterHistory, ClusterLogs, ClusterGroups):
         host_pattern: str = "broker-{node_id}",
         racks: Mapping[int, str] | None = None,
         group_options: GroupOptions | None = None,
+        transaction_options: TransactionOptions | None = None,
     ) -> None:
         super().__init__()
         self.loop = asyncio.get_running_loop()
@@ -146,7 +150,8 @@ class FakeCluster(ClusterHistory, ClusterLogs, ClusterGroups):
         self.denied_topics: set[str] = set()
         self.denied_groups: set[str] = set()
         self.handlers: dict[int, Handler] = {}
-        self.transactional_producers: dict[str, TransactionalProducer] = {}
+        self.denied_transactional_ids: set[str] = set()
+        self.transactions = TransactionRegistry(self, transaction_options or TransactionOptions())
         self.release = release
         self._versions = limited(release_versions(release), versions or {})
         self.cluster_id = f"fake-{self.rng.getrandbits(32):08x}"
@@ -383,6 +388,7 @@ class FakeCluster(ClusterHistory, ClusterLogs, ClusterGroups):
             self._absences[broker.node_id] = self.loop.call_later(after, self._fence, broker)
         if not broker.alive:
             self.groups.lost(broker)
+            self.transactions.lost(broker.node_id)
         self.changed()
 
     def broker_back(self, broker: FakeBroker) -> None:
@@ -396,6 +402,7 @@ class FakeCluster(ClusterHistory, ClusterLogs, ClusterGroups):
                 partition.isr.append(broker.node_id)
                 self._elect(partition)
         self.groups.settle()
+        self.transactions.settle()
         self.changed()
 
     def _fence(self, broker: FakeBroker) -> None:
@@ -404,6 +411,7 @@ class FakeCluster(ClusterHistory, ClusterLogs, ClusterGroups):
         for partition in self.topics.partitions():
             self._elect(partition)
         self.groups.settle()
+        self.transactions.settle()
         self.changed()
 
     def _elect(self, partition: Partition) -> None:

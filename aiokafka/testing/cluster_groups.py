@@ -19,6 +19,7 @@ from .groups import Group
 
 if TYPE_CHECKING:
     from .broker import FakeBroker
+    from .txn_coordinator import TransactionRegistry
 
 __all__ = ["ClusterGroups"]
 
@@ -27,6 +28,7 @@ class ClusterGroups:
     """Groups of a cluster."""
 
     groups: GroupRegistry
+    transactions: TransactionRegistry
     brokers: Mapping[int, FakeBroker]
 
     @abstractmethod
@@ -83,6 +85,7 @@ class ClusterGroups:
         Returns the node id of the new coordinator; it is the old one if no other broker lives.
         """
         node = self.groups.move(key, to)
+        self.transactions.settle()
         self.changed()
         return node
 

@@ -352,7 +352,7 @@ class PartitionLog:
         """Append a batch as it is; it must begin at ``end_offset`` or, leaving a hole, later."""
         self.batches.append(stored)
         self.end_offset = stored.last_offset + 1
-        if stored.producer_id >= 0 and stored.commits is None:
+        if stored.producer_id >= 0:
             self._remember(stored)
         self.transactions.appended(stored)
         self.notify()
@@ -361,6 +361,9 @@ class PartitionLog:
         state = self.producers.get(stored.producer_id)
         if state is None:
             state = self.producers[stored.producer_id] = ProducerState(stored.producer_epoch)
+        if stored.commits is not None:
+            state.fenced(stored.producer_epoch)
+            return
         first = stored.base_sequence
         last = next_sequence(first, stored.last_offset - stored.base_offset)
         timestamp = -1 if stored.append_time is None else stored.append_time
@@ -381,7 +384,7 @@ class PartitionLog:
         self.epochs.truncate(self.end_offset)
         self.producers.clear()
         for batch in kept:
-            if batch.producer_id >= 0 and batch.commits is None:
+            if batch.producer_id >= 0:
                 self._remember(batch)
         self.transactions = TransactionIndex(kept)
         self.notify()

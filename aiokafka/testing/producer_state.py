@@ -58,6 +58,12 @@ class ProducerState:
                     return batch
         return None
 
+    def fenced(self, epoch: int) -> None:
+        """A marker of that epoch was written: older ones may not append any more."""
+        if epoch > self.epoch:
+            self.epoch = epoch
+            self.batches.clear()
+
     def appended(self, epoch: int, batch: AppendedBatch) -> None:
         """Remember a batch that was appended."""
         if epoch != self.epoch:

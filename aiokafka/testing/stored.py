@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 from aiokafka.record.util import calc_crc32c
 
-__all__ = ["StoredBatch", "StoredRecord", "rewrite"]
+__all__ = ["StoredBatch", "StoredRecord", "batch_producer", "rewrite"]
 
 OFFSET = struct.Struct(">q")
 INT32 = struct.Struct(">i")
@@ -24,6 +24,7 @@ INT16 = struct.Struct(">h")
 UINT32 = struct.Struct(">I")
 EPOCH_AT, MAGIC_AT, CRC_AT, ATTRIBUTES_AT, LAST_DELTA_AT = 12, 16, 17, 21, 23
 MAX_TIMESTAMP_AT = 35
+PRODUCER_ID_AT, PRODUCER_EPOCH_AT, BASE_SEQUENCE_AT = 43, 51, 53
 CODEC_MASK, LOG_APPEND_TIME, TRANSACTIONAL, CONTROL = 0x07, 0x08, 0x10, 0x20
 CODEC_ZSTD = 4
 
@@ -82,6 +83,18 @@ def rewrite(data: bytes, base_offset: int, leader_epoch: int, append_time: int |
         OFFSET.pack_into(changed, MAX_TIMESTAMP_AT, append_time)
         seal(changed)
     return bytes(changed)
+
+
+def batch_producer(data: bytes) -> tuple[int, int] | None:
+    """Producer id and epoch of a transactional batch of magic 2, ``None`` for any other bytes."""
+    if len(data) < BASE_SEQUENCE_AT or data[MAGIC_AT] != 2:
+        return None
+    if not INT16.unpack_from(data, ATTRIBUTES_AT)[0] & TRANSACTIONAL:
+        return None
+    return (
+        OFFSET.unpack_from(data, PRODUCER_ID_AT)[0],
+        INT16.unpack_from(data, PRODUCER_EPOCH_AT)[0],
+    )
 
 
 def add_attributes(data: bytearray, bits: int) -> None:

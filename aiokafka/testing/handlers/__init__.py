@@ -27,6 +27,7 @@ from . import (
     producer_ids,
     sasl,
     topics,
+    transactions,
 )
 
 if TYPE_CHECKING:
@@ -57,6 +58,10 @@ HANDLERS: Mapping[int, Handler] = {
     20: topics.handle_delete,
     22: producer_ids.handle,
     23: leader_epochs.handle,
+    24: transactions.handle_add_partitions,
+    25: transactions.handle_add_offsets,
+    26: transactions.handle_end,
+    28: transactions.handle_offset_commit,
     36: sasl.handle_authenticate,
     37: topics.handle_create_partitions,
 }

@@ -34,6 +34,8 @@ def _coordinator(received: ReceivedRequest, key: str, group: bool) -> dict[str, 
         error = ErrorCode.GROUP_AUTHORIZATION_FAILED
     if not error and broker is None:
         error = ErrorCode.COORDINATOR_NOT_AVAILABLE
+    if not error and not group and key in received.cluster.denied_transactional_ids:
+        error = ErrorCode.TRANSACTIONAL_ID_AUTHORIZATION_FAILED
     known = broker is not None and not error
     return {
         "key": key,

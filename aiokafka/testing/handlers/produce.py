@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from ..codes import ErrorCode
 from ..faults import Level
 from ..log import AppendResult
+from ..stored import batch_producer
 from ..topics import Partition, Topic
 from .leadership import leader_hint
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
 _FIRST_VERSION_WITH_IDS = 13
 _LEGAL_ACKS = (-1, 0, 1)
+_FIRST_VERSION_OF_TRANSACTION_V2 = 12
 
 
 def handle(received: ReceivedRequest, connection: BrokerConnection) -> dict[str, Any] | None:
@@ -109,11 +111,39 @@ def _refusal(received: ReceivedRequest, topic: Topic, partition: Partition | Non
 
 def _append(received: ReceivedRequest, partition: Partition, data: Any) -> AppendResult:
     cluster = received.cluster
+    records = b"" if data is None else bytes(data)
+    name = received.values.get("transactional_id")
+    if name is not None:
+        error = _transaction_error(received, partition, name, records)
+        if error:
+            return AppendResult(_code(error))
     return partition.log.append(
-        b"" if data is None else bytes(data),
+        records,
         now_ms=cluster.wall_time_ms(),
         leader_epoch=partition.leader_epoch,
         version=received.version,
+    )
+
+
+def _transaction_error(
+    received: ReceivedRequest, partition: Partition, name: str, records: bytes
+) -> int:
+    """Whether the leader finds the batch to belong to an open transaction (KIP-890)."""
+    identity = batch_producer(records)
+    if identity is None:
+        return ErrorCode.NONE
+    producer_id, epoch = identity
+    state = partition.log.producers.get(producer_id)
+    if state is not None and epoch < state.epoch:
+        return ErrorCode.INVALID_PRODUCER_EPOCH
+    if producer_id in partition.log.transactions.ongoing:
+        return ErrorCode.NONE
+    return received.cluster.transactions.check_produce(
+        name,
+        producer_id,
+        epoch,
+        (partition.topic, partition.index),
+        implicit=received.version >= _FIRST_VERSION_OF_TRANSACTION_V2,
     )
 
 

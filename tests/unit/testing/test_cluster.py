@@ -173,9 +173,11 @@ async def test_init_producer_id():
         assert (first.producer_epoch, again.producer_epoch) == (0, 1)
         bumped = await client.ask(InitProducerIdRequest("tx", 1000, again.producer_id, 1), 3)
         assert bumped.producer_epoch == 2
-        fenced = await client.ask(InitProducerIdRequest("tx", 1000, again.producer_id, 1), 3)
+        repeated = await client.ask(InitProducerIdRequest("tx", 1000, again.producer_id, 1), 3)
+        assert repeated.producer_epoch == 2
+        fenced = await client.ask(InitProducerIdRequest("tx", 1000, again.producer_id, 0), 3)
         assert fenced.error_code == ErrorCode.PRODUCER_FENCED
-        cluster.transactional_producers["tx"].epoch = 32766
+        cluster.transactions.get("tx").epoch = 32766
         fresh = await client.ask(InitProducerIdRequest("tx", 1000))
         assert fresh.producer_id != first.producer_id
         await client.close()
