@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from typing import Any
 
 import pytest
 
@@ -280,7 +281,8 @@ async def test_other_errors_are_raised(code):
         lab.append(1)
         with pytest.raises(Errors.for_code(code)) as caught:
             await lab.fetcher.next_record(())
-        assert (caught.value.topic, caught.value.partition) == ("t", 0)
+        error: Any = caught.value
+        assert (error.topic, error.partition) == ("t", 0)
         assert await lab.take(1) == [1]
 
 
@@ -445,7 +447,8 @@ async def test_a_deserializer_that_fails():
         for call in (lab.fetcher.next_record, lab.fetcher.fetched_records):
             with pytest.raises(Bad) as caught:
                 await call(())
-            assert (caught.value.partition, caught.value.offset) == (0, 2)
+            error: Any = caught.value
+            assert (error.partition, error.offset) == (0, 2)
         lab.append(7, partition=1)
         assert await lab.take(1, (TP1,)) == [7]
         assert lab.fetcher.take_one() is None

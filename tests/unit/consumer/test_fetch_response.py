@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -71,8 +72,8 @@ def test_verdicts(error, verdict):
 
 
 def test_errors_for_the_application():
-    error = as_error(Errors.TopicAuthorizationFailedError, "t", 3)
-    assert error.args == ("t",)
-    error = as_error(Errors.UnknownError, "t", 3)
+    refused = as_error(Errors.TopicAuthorizationFailedError, "t", 3)
+    assert refused.args == ("t",)
+    error: Any = as_error(Errors.UnknownError, "t", 3)
     assert "t-3" in str(error)
     assert (error.topic, error.partition) == ("t", 3)
