@@ -224,7 +224,8 @@ class TopicPartitionState:
             self._assignment.changed()
 
     def release(self) -> None:
-        """The partition is given up."""
+        """The partition is given up; answers about it that are on their way count no more."""
+        self.version += 1
         self._status = PartitionStatus.UNASSIGNED
         for future in (*self._committed_futs, self._position_fut):
             if future is not None:
