@@ -48,6 +48,9 @@ _JOIN_MARGIN = 5.0
 # Seconds that giving up the membership may take: the session timeout does it as well.
 LEAVE_TIMEOUT = 1.0
 
+# The client itself reports when it cannot make one.
+_CONNECTION_LOST = (Errors.KafkaConnectionError, Errors.NodeNotReadyError)
+
 
 class Membership(BaseCoordinator):
     """Who this member is, where its coordinator is, and requests to it."""
@@ -173,12 +176,25 @@ class Membership(BaseCoordinator):
     # News
 
     def _trouble(self, subject: str, error: BaseException, consequence: str = "") -> None:
-        """Log what went wrong, at warning if it is news."""
+        """Log what went wrong, at warning if it is news.
+
+        A connection that was lost is none yet: mostly the next attempt finds another one.
+        """
+        lost = (
+            isinstance(error, _CONNECTION_LOST)
+            and not consequence
+            and subject not in self._unmended
+        )
         self._unmended.pop(subject, None)
         self._unmended[subject] = self._last_error = error
-        news = self._news_of(subject)
+        if lost:
+            level = logging.DEBUG
+        else:
+            level = (
+                logging.WARNING if self._news_of(subject).is_news(type(error)) else logging.DEBUG
+            )
         log.log(
-            logging.WARNING if news.is_news(type(error)) else logging.DEBUG,
+            level,
             "%s for group %s failed: %s%s",
             subject,
             self.group_id,

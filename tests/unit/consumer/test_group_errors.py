@@ -218,6 +218,21 @@ async def test_one_line_in_the_log_for_an_outage(caplog):
 
 
 @virtual
+async def test_a_connection_that_is_lost_and_made_again_is_no_warning(caplog):
+    async with group(brokers=2) as (kafka, make):
+        member = await (await make(auto_commit_interval_ms=500).start("t")).joined()
+        member.read(1)
+        caplog.clear()
+        for _ in range(5):
+            for api in ("Heartbeat", "OffsetCommit"):
+                kafka.faults.add(Cut(), api=api, times=1)
+            await asyncio.sleep(4)
+        lines = [r.getMessage() for r in caplog.records if r.levelname == "WARNING"]
+        assert not [line for line in lines if "Heartbeat" in line or "Auto-commit" in line]
+        assert member.stable
+
+
+@virtual
 async def test_deaf_broker_does_not_hold_the_look_up_up():
     async with group(brokers=3) as (kafka, make):
         kafka.faults.add(Deaf(), api="FindCoordinator", times=1)
