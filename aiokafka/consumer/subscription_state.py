@@ -346,6 +346,7 @@ class SubscriptionState:
         .. versionadded:: 0.14.1
         """
         subscription._delivering = False
+        self._notify()
         try:
             yield
         finally:
