@@ -212,18 +212,20 @@ class TransactionalSteps:
     async def _do_txn_offset_commit(
         self, offsets: Mapping[TopicPartition, OffsetAndMetadata], group_id: str
     ) -> None:
-        node_id = await self._find_coordinator(CoordinationType.GROUP, group_id)
+        try:
+            node_id = await self._find_coordinator(CoordinationType.GROUP, group_id)
+        except Errors.GroupAuthorizationFailedError as error:
+            self._manager().fail_transaction(error)
+            return
         handler = _handlers().TxnOffsetCommitHandler(self, offsets, group_id)
         await handler.do(node_id)
 
     async def _do_txn_commit(self, result: TransactionResult) -> None:
         manager = self._manager()
         if result is TransactionResult.ABORT:
-            # Records of partitions that the coordinator was not told of are never sent.
-            self._message_accumulator.fail_outside(
-                manager.txn_partitions, KafkaError("The transaction was aborted")
-            )
-        await self._message_accumulator.flush_for_commit()
+            await self._message_accumulator.abort(KafkaError("The transaction was aborted"))
+        else:
+            await self._message_accumulator.flush_for_commit()
         if manager.needs_transaction_commit() is not result:
             return
         if manager.is_empty_transaction():
@@ -232,7 +234,10 @@ class TransactionalSteps:
         node_id = await self._find_coordinator(
             CoordinationType.TRANSACTION, str(manager.transactional_id)
         )
-        await _handlers().EndTxnHandler(self, result).do(node_id)
+        if not manager.ended:
+            await _handlers().EndTxnHandler(self, result).do(node_id)
+        elif await _handlers().InitPIDHandler(self, bump=True).do(node_id):
+            manager.complete_transaction()
 
     def _manager(self) -> TransactionManager:
         if self._txn_manager is None:

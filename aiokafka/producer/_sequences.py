@@ -14,6 +14,7 @@ Pure: no loop, no task; owns no future.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple, Protocol
 
 from aiokafka.structs import TopicPartition
@@ -126,6 +127,9 @@ class Sequences:
         self.identity = PidAndEpoch(NO_PRODUCER_ID, NO_PRODUCER_EPOCH)
         self.numbers: dict[TopicPartition, int] = {}
         self._partitions: dict[TopicPartition, PartitionSequence] = {}
+        # A transactional producer gave up a numbered batch: the numbers cannot go on before
+        # the coordinator has begun a new epoch.
+        self.gap = False
 
     def of(self, tp: TopicPartition) -> PartitionSequence:
         state = self._partitions.get(tp)
@@ -137,12 +141,16 @@ class Sequences:
         """Go on with *identity*: partitions that have nothing outstanding start afresh,
         broken ones do so when they are settled."""
         self.identity = identity
+        self.gap = False
         for tp, state in self._partitions.items():
             if not state.outstanding and not state.on_wire:
                 state.known = state.known and state.identity.pid == identity.pid
                 state.identity = identity
                 state.broken = False
                 self.numbers.pop(tp, None)
+            elif not self.may_restart:
+                # A batch that was given up is still on the wire: restarted when it is over.
+                state.broken = True
 
     def assign(self, tp: TopicPartition, batch: SequencedBatch) -> None:
         """Number *batch*, which is about to be sent for the first time."""
@@ -187,8 +195,29 @@ class Sequences:
         if batch.base_sequence is None:
             return
         state = self.of(tp)
+        if not self.may_restart and batch in state.outstanding:
+            self.gap = True
         state.forget(batch)
-        state.broken = self.may_restart
+        state.broken = state.broken or self.may_restart
+
+    def split(
+        self, tp: TopicPartition, batch: SequencedBatch, parts: Sequence[SequencedBatch]
+    ) -> bool:
+        """Give the numbers of *batch*, which the broker did not store, to its *parts*.
+
+        Only in transactions, whose numbers cannot start anew; False where nothing was done.
+        """
+        state = self.of(tp)
+        if self.may_restart or batch.base_sequence is None or batch not in state.outstanding:
+            return False
+        at = state.outstanding.index(batch)
+        number = batch.base_sequence
+        for part in parts:
+            part.set_producer_state(state.identity.pid, state.identity.epoch, number)
+            part.sequence_ordinal = batch.sequence_ordinal
+            number = (number + part.record_count) & _SEQUENCE_MASK
+        state.outstanding[at : at + 1] = parts
+        return True
 
     def rejected(self, tp: TopicPartition, batch: SequencedBatch) -> bool:
         """The broker did not store *batch* because its number is out of order.

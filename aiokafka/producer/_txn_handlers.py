@@ -32,6 +32,12 @@ log = logging.getLogger("aiokafka.producer.sender")
 # A transaction's markers are usually written within this many seconds.
 BACKOFF_OVERRIDE = 0.02
 
+_NOT_THE_MEMBER = (
+    Errors.IllegalGenerationError,
+    Errors.UnknownMemberIdError,
+    Errors.FencedInstanceIdError,
+)
+
 
 def by_topic(partitions: Collection[TopicPartition]) -> dict[str, list[int]]:
     """Partition numbers grouped by topic."""
@@ -42,13 +48,24 @@ def by_topic(partitions: Collection[TopicPartition]) -> dict[str, list[int]]:
 
 
 class InitPIDHandler(BaseHandler):
-    """Gets a producer id (and fences older producers with the same transactional id)."""
+    """Gets a producer id (and fences older producers with the same transactional id).
+
+    Parameters:
+        bump: keep the producer id and begin its next epoch (KIP-360); somebody else who has
+            taken the transactional id meanwhile is not fenced by that, but this producer is.
+    """
+
+    def __init__(self, sender: Sender, *, bump: bool = False) -> None:
+        super().__init__(sender)
+        self._bump = bump
 
     def create_request(self) -> InitProducerIdRequest:
         manager = self._txn_manager
         return InitProducerIdRequest(
             transactional_id=manager.transactional_id,
             transaction_timeout_ms=manager.transaction_timeout_ms,
+            producer_id=manager.producer_id if self._bump else -1,
+            producer_epoch=manager.producer_epoch if self._bump else -1,
         )
 
     def handle_response(self, response: Any) -> float | None:
@@ -65,6 +82,8 @@ class InitPIDHandler(BaseHandler):
             raise error(self._txn_manager.transactional_id)
         if error.retriable:
             return self._default_backoff
+        if error is Errors.InvalidProducerEpoch or issubclass(error, Errors.ProducerFenced):
+            raise Errors.ProducerFenced()
         raise error()
 
     def handle_error(self) -> float:
@@ -84,7 +103,12 @@ class TransactionHandler(BaseHandler):
         return self._default_backoff
 
     def _raise_fatal(self, error: type[KafkaError]) -> None:
-        """Raise what ends the producer."""
+        """Raise what ends the producer; the transaction alone where that is enough."""
+        if error.abortable or error is Errors.UnknownProducerId:
+            self._txn_manager.sequences.gap |= error is Errors.UnknownProducerId
+            if self._txn_manager.has_open_transaction():
+                self._txn_manager.error_transaction(error())
+                return
         if error is Errors.InvalidProducerEpoch or issubclass(error, Errors.ProducerFenced):
             raise Errors.ProducerFenced()
         if error is Errors.TransactionalIdAuthorizationFailed:
@@ -131,7 +155,7 @@ class AddPartitionsToTxnHandler(TransactionHandler):
                     # "Not attempted" accompanies the real reason on another partition.
                     self._raise_fatal(error)
         if unauthorized:
-            manager.error_transaction(Errors.TopicAuthorizationFailedError(unauthorized))
+            manager.fail_transaction(Errors.TopicAuthorizationFailedError(unauthorized))
         return None
 
 
@@ -162,7 +186,7 @@ class AddOffsetsToTxnHandler(TransactionHandler):
         if error.retriable:
             return self._default_backoff
         if error is Errors.GroupAuthorizationFailedError:
-            self._txn_manager.error_transaction(error(self._group_id))
+            self._txn_manager.fail_transaction(error(self._group_id))
             return None
         self._raise_fatal(error)
         return None
@@ -185,6 +209,7 @@ class TxnOffsetCommitHandler(TransactionHandler):
 
     def create_request(self) -> TxnOffsetCommitRequest:
         manager = self._txn_manager
+        generation_id, member_id, instance_id = manager.member_of(self._group_id)
         topics: dict[str, list[tuple[int, int, str]]] = {}
         for tp, (offset, metadata) in sorted(self._offsets.items()):
             topics.setdefault(tp.topic, []).append((tp.partition, offset, metadata))
@@ -194,6 +219,9 @@ class TxnOffsetCommitHandler(TransactionHandler):
             producer_id=manager.producer_id,
             producer_epoch=manager.producer_epoch,
             topics=list(topics.items()),
+            generation_id=generation_id,
+            member_id=member_id,
+            group_instance_id=instance_id,
         )
 
     def handle_response(self, response: Any) -> float | None:
@@ -213,9 +241,18 @@ class TxnOffsetCommitHandler(TransactionHandler):
                 if error.retriable:
                     return self._default_backoff
                 if error is Errors.GroupAuthorizationFailedError:
-                    manager.error_transaction(error(self._group_id))
+                    manager.fail_transaction(error(self._group_id))
+                    return None
+                if error in _NOT_THE_MEMBER:
+                    failure = Errors.CommitFailedError(
+                        f"The consumer is not the member of {self._group_id!r} any more that"
+                        f" the offsets come from: {error()!r}"
+                    )
+                    failure.__cause__ = error()
+                    manager.fail_transaction(failure)
                     return None
                 self._raise_fatal(error)
+                return None
         return None
 
 
@@ -238,7 +275,10 @@ class EndTxnHandler(TransactionHandler):
     def handle_response(self, response: Any) -> float | None:
         error = Errors.for_code(response.error_code)
         if error is Errors.NoError:
-            self._txn_manager.complete_transaction()
+            if self._txn_manager.sequences.gap:
+                self._txn_manager.ended = True
+            else:
+                self._txn_manager.complete_transaction()
             return None
         backoff = self._coordinator_backoff(error, self.kind)
         if backoff is not None:

@@ -7,6 +7,12 @@ from __future__ import annotations
 
 from enum import Enum, IntEnum
 
+from aiokafka.errors import IllegalStateError
+
+
+class WrongTransactionCall(IllegalStateError, AssertionError):
+    """The call does not fit the transaction's state; 0.14 raised ``AssertionError`` for that."""
+
 
 class TransactionResult(IntEnum):
     """How a transaction ends, as the protocol encodes it."""

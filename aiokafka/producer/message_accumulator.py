@@ -100,6 +100,8 @@ class MessageAccumulator(Draining):
         self._flushing = 0
         self._closed = False
         self._exception: BaseException | None = None
+        # Why batches that come back are not sent again: their transaction is being aborted.
+        self._aborting: BaseException | None = None
 
     # Appending
 
@@ -327,6 +329,10 @@ class MessageAccumulator(Draining):
 
     def reenqueue(self, batch: MessageBatch) -> None:
         """Put *batch* back to be sent again, before everything that came after it."""
+        if self._aborting is not None:
+            self._lost(batch)
+            batch.failure(self._aborting)
+            return
         queue = self.queue(batch.tp)
         queue.obstacle = batch.last_error
         batch.reset_drain()
@@ -344,8 +350,10 @@ class MessageAccumulator(Draining):
     def split(self, batch: MessageBatch) -> None:
         """Queue the records of *batch*, which was too large, as several smaller batches."""
         queue = self.queue(batch.tp)
-        self._lost(batch)
         parts = batch.split(self._batch_ttl)
+        manager = self._txn_manager
+        if manager is None or not manager.sequences.split(batch.tp, batch, parts):
+            self._lost(batch)
         # The parts stand for it from now on.
         self._pending.discard(batch)
         batch._records.release()
@@ -373,6 +381,8 @@ class MessageAccumulator(Draining):
         self._remove(queue, batch)
         self._lost(batch)
         batch.failure(error)
+        if self._txn_manager is not None:
+            self._txn_manager.fail_transaction(error)
         self.backlog.schedule(queue)
 
     def _cause_of(self, batch: MessageBatch) -> BaseException | None:
@@ -413,6 +423,20 @@ class MessageAccumulator(Draining):
     async def flush_for_commit(self) -> None:
         """Wait until everything that belongs to the transaction is delivered or failed."""
         await self.flush()
+
+    async def abort(self, error: BaseException) -> None:
+        """Fail everything that is not on the wire, and wait for what is."""
+        self._aborting = error
+        try:
+            for batch in list(self._pending):
+                queue = self.queue(batch.tp)
+                if batch in queue.batches:
+                    self._remove(queue, batch)
+                    self._lost(batch)
+                    batch.failure(error)
+            await self.flush()
+        finally:
+            self._aborting = None
 
     def fail_all(self, exception: BaseException) -> None:
         """The producer has failed: fail everything held, and everything to come."""

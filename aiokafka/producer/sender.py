@@ -198,6 +198,8 @@ class Sender(TransactionalSteps):
         self._stop_turning()
         if self._ended is not None and not self._ended.done():
             self._ended.set_result(None)
+        if self._txn_manager is not None:
+            self._txn_manager.close(Errors.ProducerClosed("The producer was stopped"))
         await self._supervisor.cancel_all(Deadline.after(_CLOSE_TIMEOUT))
 
     def abandon(self) -> None:
@@ -383,12 +385,14 @@ class Sender(TransactionalSteps):
         if manager is None:
             return
         manager.sequences.lost(batch.tp, batch)
+        if batch.settled:
+            return  # an answer to what was given up before says nothing of the producer now
         if manager.transactional_id is None or manager.is_fatal_error():
             return
         if isinstance(error, Errors.ProducerFenced) or action_for(error) is Action.FATAL:
             manager.fatal_error(error)
-        elif manager.has_open_transaction():
-            manager.error_transaction(error)
+        else:
+            manager.fail_transaction(error)
 
     # Metadata
 

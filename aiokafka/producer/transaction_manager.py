@@ -18,6 +18,7 @@ from collections import deque
 from collections.abc import Mapping
 from typing import Any
 
+from aiokafka.errors import KafkaError
 from aiokafka.producer._sequences import (
     NO_PRODUCER_EPOCH,
     NO_PRODUCER_ID,
@@ -28,6 +29,7 @@ from aiokafka.producer._txn_states import (
     SubscriptionType,
     TransactionResult,
     TransactionState,
+    WrongTransactionCall,
 )
 from aiokafka.structs import OffsetAndMetadata, TopicPartition
 from aiokafka.util import create_future, get_running_loop
@@ -86,6 +88,9 @@ class TransactionManager:
         self._task_waiter: asyncio.Future[None] | None = None
         self._forget_transaction()
         self._transaction_waiter: asyncio.Future[None] | None = None
+        # The call that ran out of time, and the result it would have had: only its repetition
+        # may go on.
+        self._unanswered: tuple[str, asyncio.Future[None]] | None = None
 
     def _forget_transaction(self) -> None:
         self._txn_partitions: set[TopicPartition] = set()
@@ -94,6 +99,9 @@ class TransactionManager:
         self._pending_offsets: deque[
             tuple[dict[TopicPartition, OffsetAndMetadata], str, asyncio.Future[None]]
         ] = deque()
+        self._members: dict[str, tuple[int, str, str | None]] = {}
+        # The coordinator has ended the transaction; a new epoch is to follow.
+        self.ended = False
 
     # Producer id and sequence numbers
 
@@ -138,7 +146,13 @@ class TransactionManager:
         is part of the transaction if there is to be one."""
         if not self.has_pid():
             return False
-        return self.transactional_id is None or tp in self._txn_partitions
+        if self.transactional_id is None:
+            return True
+        # What is to be aborted need not be sent any more.
+        return tp in self._txn_partitions and self.state in (
+            TransactionState.IN_TRANSACTION,
+            TransactionState.COMMITTING_TRANSACTION,
+        )
 
     def restart_sequence(self, tp: TopicPartition) -> bool:
         """Go on with *tp* under a new epoch (KIP-360); False while a new id is needed."""
@@ -159,7 +173,7 @@ class TransactionManager:
 
     def _transition_to(self, target: TransactionState) -> None:
         if not TransactionState.is_transition_valid(self.state, target):
-            raise AssertionError(f"Invalid state transition {self.state} -> {target}")
+            raise WrongTransactionCall(f"Invalid state transition {self.state} -> {target}")
         self.state = target
 
     def begin_transaction(self) -> None:
@@ -180,7 +194,7 @@ class TransactionManager:
             self._transaction_waiter = create_future(self._loop)
         # Nothing that was not yet announced to the coordinator has to be.
         self._pending_txn_partitions.clear()
-        self._fail_pending_offsets(None)
+        self._fail_pending_offsets(KafkaError("The transaction was aborted"))
         self.notify_task_waiter()
 
     def complete_transaction(self) -> None:
@@ -200,6 +214,47 @@ class TransactionManager:
         if self._transaction_waiter is not None:
             settle(self._transaction_waiter, exc)
 
+    def fail_transaction(self, exc: BaseException) -> None:
+        """A step of the open transaction has failed; no matter if it is aborted already."""
+        if self.transactional_id is not None and self.has_open_transaction():
+            self.error_transaction(exc)
+
+    def close(self, exc: BaseException) -> None:
+        """The producer is stopped: resolves every future this object owns."""
+        settle(self._pid_waiter, exc)
+        self._fail_pending_offsets(exc)
+        if self._transaction_waiter is not None:
+            settle(self._transaction_waiter, exc)
+
+    # Calls that ran out of time
+
+    def unanswered(self, call: str, future: asyncio.Future[None]) -> None:
+        """*call* has run out of time before *future*, its result, came."""
+        self._unanswered = call, future
+
+    def resume(self, call: str, *others: str) -> asyncio.Future[None] | None:
+        """The result that an earlier *call* has not waited for, None without one.
+
+        Parameters:
+            others: calls whose unknown result does not matter to this one.
+
+        Raises:
+            WrongTransactionCall: another call ran out of time, and its result is not known.
+        """
+        if self._unanswered is None:
+            return None
+        name, future = self._unanswered
+        if name == call:
+            self._unanswered = None
+            return future
+        if name in others:
+            self._unanswered = None
+            return None
+        raise WrongTransactionCall(
+            f"{call} is not possible now: {name} ran out of time and its result is not known;"
+            f" repeat {name} to learn it"
+        )
+
     def fatal_error(self, exc: BaseException) -> None:
         """The producer has failed for good: resolves every future this object owns."""
         self._transition_to(TransactionState.FATAL_ERROR)
@@ -211,13 +266,9 @@ class TransactionManager:
             settle(self._transaction_waiter, exc)
         self.notify_task_waiter()
 
-    def _fail_pending_offsets(self, exc: BaseException | None) -> None:
+    def _fail_pending_offsets(self, exc: BaseException) -> None:
         while self._pending_offsets:
-            future = self._pending_offsets.popleft()[2]
-            if exc is not None:
-                settle(future, exc)
-            else:
-                future.cancel()
+            settle(self._pending_offsets.popleft()[2], exc)
 
     def is_in_transaction(self) -> bool:
         return self.state is TransactionState.IN_TRANSACTION
@@ -257,10 +308,21 @@ class TransactionManager:
         self._pending_txn_partitions.discard(tp)
         self._txn_partitions.add(tp)
 
-    def add_offsets_to_txn(self, offsets: Offsets, group_id: str) -> asyncio.Future[None]:
-        """Queue consumer offsets for the transaction; done when they are committed in it."""
+    def add_offsets_to_txn(
+        self,
+        offsets: Offsets,
+        group_id: str,
+        member: tuple[int, str, str | None] | None = None,
+    ) -> asyncio.Future[None]:
+        """Queue consumer offsets for the transaction; done when they are committed in it.
+
+        Parameters:
+            member: generation, member id and instance id of the consumer (KIP-447).
+        """
         if not self.is_in_transaction():
             raise AssertionError(f"No transaction is open, the producer is {self.state}")
+        if member is not None:
+            self._members[group_id] = member
         future: asyncio.Future[None] = create_future(self._loop)
         self._pending_offsets.append((dict(offsets), group_id, future))
         self.notify_task_waiter()
@@ -286,6 +348,10 @@ class TransactionManager:
                 return offsets, group_id
             return None
         return None
+
+    def member_of(self, group_id: str) -> tuple[int, str, str | None]:
+        """The consumer's place in its group, as far as it was told."""
+        return self._members.get(group_id, (-1, "", None))
 
     def offset_committed(self, tp: TopicPartition, offset: int, group_id: str) -> None:
         """The group coordinator has stored *offset* of *tp*."""

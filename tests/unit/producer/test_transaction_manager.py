@@ -179,10 +179,11 @@ async def test_offsets_fail_with_the_transaction(open_txn):
         await done
 
 
-async def test_abort_cancels_offsets_not_yet_committed(open_txn):
+async def test_abort_fails_offsets_not_yet_committed(open_txn):
     done = open_txn.add_offsets_to_txn({TP: OffsetAndMetadata(3, "")}, "g")
     open_txn.aborting_transaction()
-    assert done.cancelled()
+    with pytest.raises(KafkaError, match="aborted"):
+        await done
 
 
 async def test_offsets_outside_of_a_transaction(ready):
