@@ -214,7 +214,9 @@ class Committing(Membership):
         cause = f"{error_type.message}, {error_type.description}"
         current = sent_as == (self.generation, self.member_id)
         if error_type is Errors.RebalanceInProgressError:
-            self.request_rejoin("a commit has met a rebalance")
+            # While it joins already, asking for it would make the group rebalance once more.
+            if self._state not in AWAITED:
+                self.request_rejoin("a commit has met a rebalance")
         elif current:
             self.reset_generation(
                 f"a commit failed: {error_type.message}",
@@ -250,15 +252,26 @@ class Committing(Membership):
         if now >= self._next_autocommit_deadline:
             delay = interval
             try:
-                async with self._commit_lock:
-                    offsets = self._to_commit(assignment, closing=False)
-                    await self._do_commit_offsets(assignment, offsets)
+                # A rebalance must not have to wait until a silent coordinator is given up.
+                await Deadline.after(self._autocommit_budget()).run(
+                    self._commit_given_back(assignment), what="The automatic commit"
+                )
             except KafkaError as error:
                 self._trouble("Auto-commit", error)
                 if action_for(error).retriable:
                     delay = backoff
             self._next_autocommit_deadline = self._loop.time() + delay
         return max(0.0, self._next_autocommit_deadline - self._loop.time())
+
+    async def _commit_given_back(self, assignment: Assignment) -> None:
+        async with self._commit_lock:
+            offsets = self._to_commit(assignment, closing=False)
+            await self._do_commit_offsets(assignment, offsets)
+
+    def _autocommit_budget(self) -> float:
+        """Seconds that a commit nobody asked for may keep the group waiting."""
+        share = self._rebalance_timeout_ms / 1000 * _SHARE_OF_REBALANCE
+        return min(self._default_api_timeout, share)
 
     async def _maybe_do_last_autocommit(self, assignment: Assignment) -> None:
         """Commit before the assignment is given up; never raises a Kafka error.
@@ -268,10 +281,9 @@ class Committing(Membership):
         """
         if not self._enable_auto_commit:
             return
-        offsets = self._to_commit(assignment, closing=self._closing.done())
-        budget = self._default_api_timeout
-        if not self._closing.done():
-            budget = min(budget, self._rebalance_timeout_ms / 1000 * _SHARE_OF_REBALANCE)
+        closing = self._closing.done()
+        offsets = self._to_commit(assignment, closing=closing)
+        budget = self._default_api_timeout if closing else self._autocommit_budget()
         try:
             await Deadline.after(budget).run(
                 self.commit_offsets(assignment, offsets), what="The last commit"
