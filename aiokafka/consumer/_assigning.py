@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from aiokafka.cluster import ClusterMetadata
 from aiokafka.coordinator.protocol import MemberSubscription
-from aiokafka.errors import InconsistentGroupProtocolError
+from aiokafka.errors import InconsistentGroupProtocolError, KafkaProtocolError
 from aiokafka.protocol.api import Response
 from aiokafka.protocol.group import joined_members
 from aiokafka.structs import TopicPartition
@@ -69,7 +69,12 @@ def subscriptions_of(response: Response) -> dict[str, MemberSubscription]:
     """
     found: dict[str, MemberSubscription] = {}
     for member in joined_members(response):
-        subscription = MemberSubscription.decode(member.metadata)
+        try:
+            subscription = MemberSubscription.decode(member.metadata)
+        except KafkaProtocolError as error:
+            raise KafkaProtocolError(
+                f"The subscription of member {member.member_id!r} cannot be read: {error}"
+            ) from error
         subscription.group_instance_id = member.group_instance_id
         found[member.member_id] = subscription
     return found

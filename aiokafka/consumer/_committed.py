@@ -104,8 +104,10 @@ class ReadingCommitted(Membership):
             raise self._offset_fetch_error(Errors.for_code(error_code), None)
         offsets: dict[TopicPartition, OffsetAndMetadata] = {}
         self._unknown.difference_update(partitions)
+        left_out = set(partitions)
         for row in found:
             tp = TopicPartition(row.topic, row.partition)
+            left_out.discard(tp)
             if row.error_code:
                 error_type = Errors.for_code(row.error_code)
                 if error_type is Errors.UnknownTopicOrPartitionError:
@@ -117,6 +119,11 @@ class ReadingCommitted(Membership):
                 offsets[tp] = CommittedPosition.of(
                     row.offset, row.metadata or "", row.leader_epoch
                 )
+        if left_out:
+            # That is not to say that nothing is committed.
+            silent = Errors.KafkaProtocolError(f"no answer about {sorted(left_out)}")
+            self._trouble("OffsetFetch", silent)
+            self._unknown |= left_out
         if self._unknown.isdisjoint(partitions):
             self._well("OffsetFetch")
         return offsets

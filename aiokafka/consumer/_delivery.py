@@ -57,7 +57,7 @@ class Delivery:
         self._given: TopicPartitionState | None = None
         self._given_many: list[TopicPartitionState] = []
         # An error that came where none can be raised.
-        self._error: Exception | None = None
+        self._noted: tuple[FetchResult, Exception] | None = None
 
     def take_one(self) -> ConsumerRecord[Any, Any] | None:
         """The next record, if it is at hand; None when there is anything to be waited for,
@@ -78,7 +78,7 @@ class Delivery:
             try:
                 record = head.getone()
             except Exception as error:
-                self._error = error
+                self._noted = head, error
                 return None
             if record is not None:
                 self._given = head._state
@@ -209,15 +209,15 @@ class Delivery:
             self._on_drained(tp)
 
     def _raise_noted(self) -> None:
-        """Raise what :meth:`take_one` met, which was about the first head."""
-        if self._error is None:
+        """Raise what :meth:`take_one` met, unless that is not to be read any more."""
+        if self._noted is None:
             return
-        error, self._error = self._error, None
-        for tp, head in self._buffer.heads.items():
-            if isinstance(head, FetchResult):
+        (head, error), self._noted = self._noted, None
+        for tp, other in self._buffer.heads.items():
+            if other is head:
                 self._failed(tp, head)
-            break
-        raise error
+                raise error
+        # Sought past or taken away meanwhile.
 
     def _raise(self, tp: TopicPartition, head: FetchError) -> None:
         """Raise an error once; not one about a position that is not read any more."""

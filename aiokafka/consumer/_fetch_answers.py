@@ -33,6 +33,9 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("aiokafka.consumer.fetcher")
 
+# From this version on the first batch comes whole even if it is larger than what was asked for.
+_FIRST_WITH_WHOLE_BATCHES = 3
+
 #: Makes the result of a block: partition, assignment, the bytes, aborted transactions, and the
 #: offset asked for; None when the block has no whole batch.
 MakeResult = Callable[
@@ -133,7 +136,7 @@ class AnswerTaker:
         error = Errors.for_code(result.error_code)
         verdict = judge(error)
         if verdict is Verdict.DATA:
-            return self._take_data(result, assignment, tp, progress, offset)
+            return self._take_data(answer, result, assignment, tp, progress, offset)
         if verdict is Verdict.OUT_OF_RANGE:
             return self._out_of_range(tp, progress, node_id, offset)
         if verdict is Verdict.RAISE:
@@ -171,6 +174,7 @@ class AnswerTaker:
 
     def _take_data(
         self,
+        answer: FetchAnswer,
         result: FetchPartitionResult,
         assignment: Assignment,
         tp: TopicPartition,
@@ -203,11 +207,17 @@ class AnswerTaker:
         try:
             entry = self._make_result(tp, assignment, raw, result.aborted_transactions, offset)
         except KafkaError as error:
-            error.topic, error.partition, error.offset = (*tp, offset)  # type: ignore[attr-defined]
+            error.topic, error.partition, error.offset = (*tp, offset)
             self._fail(tp, state, error, -1)
             return True
         if entry is None:
-            self._too_large(tp, state, offset)
+            if answer.version < _FIRST_WITH_WHOLE_BATCHES:
+                self._too_large(tp, state, offset)
+            else:
+                # Nothing says that the record cannot be read: it is not skipped.
+                cut = Errors.CorruptRecordException("no whole record batch in the answer")
+                cut.topic, cut.partition, cut.offset = (*tp, offset)
+                self._fail(tp, state, cut, -1)
             return True
         progress.succeeded()
         self._served += 1

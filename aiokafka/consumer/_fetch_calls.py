@@ -117,6 +117,9 @@ class FetchCalls:
     ) -> bool:
         """Wait until there may be something, at most *timeout* seconds; False when those are
         over."""
+        if asyncio.get_running_loop() is not self._loop:
+            # It would never be woken up.
+            raise RuntimeError("The consumer belongs to another event loop than the running one")
         self._planner.hungry = partitions or ()
         if self._buffer.bytes:
             self._wake()  # others may have taken all the memory

@@ -33,14 +33,20 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("aiokafka.consumer.fetcher")
 
+# A broker has reasons to answer at once without anything of use (an error, a replica to go to);
+# one that does so again and again would otherwise be asked as fast as it can answer.
+_USUAL_HASTE = 5
+
 
 class _Trouble:
     """What is wrong with a node."""
 
-    __slots__ = ("attempts", "news")
+    __slots__ = ("attempts", "hasty", "news")
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self.attempts = 0
+        #: Answers in a row that came at once and brought nothing.
+        self.hasty = 0
         self.news = News(loop.time)
 
     def over(self) -> None:
@@ -166,6 +172,7 @@ class FetchSteps:
             # The time to answer begins when the broker has waited for data.
             options["timeout"] = self._request_timeout + wait
         session = self._session_of(node_id, inquiry)
+        started = self._loop.time()
         try:
             with self._silence.over(node_id, "a fetch", wait):
                 response = await self._client.send(node_id, request, **options)
@@ -184,7 +191,25 @@ class FetchSteps:
             self._troubles[node_id].over()
         if not assignment.active or self._closed:
             return False
-        return self._answers.take(answer, assignment, node_id, _asked(request), inquiry)
+        news = self._answers.take(answer, assignment, node_id, _asked(request), inquiry)
+        if inquiry is not None:
+            await self._slow_down(node_id, news or self._loop.time() - started >= wait / 2)
+        return news
+
+    async def _slow_down(self, node_id: int, good: bool) -> None:
+        """Pause when the node has answered too soon, with nothing, too often.
+
+        Parameters:
+            good: the answer had something, or came when it was to come.
+        """
+        if good:
+            if node_id in self._troubles:
+                self._troubles[node_id].hasty = 0
+            return
+        trouble = self._troubles.setdefault(node_id, _Trouble(self._loop))
+        trouble.hasty += 1
+        if trouble.hasty > _USUAL_HASTE and self._settings.min_bytes:
+            await pause(self._retry_backoff.delay(0, self._rng))
 
     def _session_of(self, node_id: int, inquiry: FetchInquiry | None) -> FetchSession:
         # A request that was not planned here has nothing to do with the node's session.

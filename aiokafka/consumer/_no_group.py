@@ -42,6 +42,8 @@ class NoGroupCoordinator(BaseCoordinator):
         *,
         exclude_internal_topics: bool = True,
     ) -> None:
+        # Positions are nowhere else: they outlast a change of the topics that match a pattern.
+        subscription.keeps_assignment = True
         super().__init__(client, subscription, exclude_internal_topics=exclude_internal_topics)
         self._supervisor = Supervisor("consumer without a group", log)
         self._fatal: BaseException | None = None
@@ -79,7 +81,8 @@ class NoGroupCoordinator(BaseCoordinator):
     def assign_all_partitions(self, check_unknown: bool = False) -> None:
         """Assign all partitions of all topics subscribed to.
 
-        Positions of partitions that are assigned already stay.
+        Positions of partitions that are assigned already stay, also while the metadata does not
+        know their topic: a broker that has just started may not have heard of it yet.
 
         Parameters:
             check_unknown: raise if a topic is not known, instead of leaving it out.
@@ -88,6 +91,8 @@ class NoGroupCoordinator(BaseCoordinator):
             UnknownTopicOrPartitionError: a topic is not known.
         """
         partitions: list[TopicPartition] = []
+        assignment = self._subscription.assignment
+        assigned = frozenset() if assignment is None else assignment.tps
         for topic in sorted(self._subscription.topics):
             numbers = self._cluster.partitions_for_topic(topic)
             if numbers is None:
@@ -95,9 +100,9 @@ class NoGroupCoordinator(BaseCoordinator):
                     raise Errors.UnknownTopicOrPartitionError(
                         f"Topic {topic!r} is not present in the metadata"
                     )
+                partitions += sorted(tp for tp in assigned if tp.topic == topic)
                 continue
             partitions += [TopicPartition(topic, number) for number in sorted(numbers)]
-        assignment = self._subscription.assignment
         if assignment is None or not assignment.active:
             self._subscription.assign_from_subscribed(partitions)
             return

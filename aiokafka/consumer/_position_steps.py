@@ -116,6 +116,8 @@ class PositionSteps:
         errors.update(getattr(found, "errors", {}))
         epochs: Mapping[TopicPartition, int] = getattr(found, "epochs", {})
         any_found = False
+        if not assignment.active:
+            return False  # given up meanwhile
         for tp, (state, version) in versions.items():
             if assignment.state_value(tp) is not state or state.version != version:
                 continue  # sought or taken away meanwhile
@@ -210,6 +212,8 @@ class PositionSteps:
             failure = error
             if action_for(error).retriable:
                 self._client.request_metadata(f"no leader epochs from node {node_id}: {error!r}")
+        if not assignment.active:
+            return  # given up meanwhile
         for tp, (progress, far) in mine.items():
             state = progress.state
             if assignment.state_value(tp) is not state or state.version != versions[tp]:

@@ -278,7 +278,8 @@ class Rejoining(Heartbeating, Committing, ReadingCommitted):
         partitions = [TopicPartition(*tp) for tp in assignment.partitions()]
         foreign = sorted({tp.topic for tp in partitions}.difference(subscription.topics))
         if foreign:
-            log.warning("Group %s assigned %s, not subscribed to", self.group_id, foreign)
+            unwanted = KafkaError(f"{foreign} were assigned, which are not subscribed to")
+            self._trouble("Joining", unwanted)
             self.request_rejoin("topics were assigned that are not subscribed to")
             return False
         self._go(MemberState.ASSIGNING)

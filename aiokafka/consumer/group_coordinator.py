@@ -311,7 +311,9 @@ class GroupCoordinator(Rejoining):
             self._stop_watching()
             if not self._closing.done():
                 self._closing.set_result(None)
-            self._close_task = self._supervisor.spawn(self._close(), name="close")
+            # A listener may stop the consumer: it is not waited for, as it waits for us.
+            ours = asyncio.current_task() is self._coordination_task
+            self._close_task = self._supervisor.spawn(self._close(ours), name="close")
         await asyncio.wait((self._close_task,))
 
     def abandon(self) -> None:
@@ -321,21 +323,24 @@ class GroupCoordinator(Rejoining):
         if not self._closing.done():
             self._closing.set_result(None)
         self._stop_heartbeat_task()
+        current = asyncio.current_task()
         for task in self._supervisor.tasks:
-            task.cancel()
+            if task is not current:
+                task.cancel()
         self._go(MemberState.CLOSED)
 
-    async def _close(self) -> None:
+    async def _close(self, by_listener: bool) -> None:
         deadline = Deadline.after(self._stop_timeout)
         try:
-            await self._finish(deadline)
+            await self._finish(deadline, by_listener)
         finally:
             self._go(MemberState.CLOSED)
             await self._supervisor.cancel_all(deadline.capped(LEAVE_TIMEOUT))
 
-    async def _finish(self, deadline: Deadline) -> None:
+    async def _finish(self, deadline: Deadline, by_listener: bool) -> None:
         try:
-            await self._end_rebalance(deadline)
+            if not by_listener:
+                await self._end_rebalance(deadline)
             assignment = self._subscription.assignment
             if assignment is not None and self._fatal is None:
                 half = deadline.capped(deadline.remaining() / 2)
@@ -343,7 +348,8 @@ class GroupCoordinator(Rejoining):
         except KafkaError as error:
             self._trouble("Auto-commit", error)
         finally:
-            self._go(MemberState.LEAVING)
+            if self._state is not MemberState.CLOSED:  # abandoned meanwhile
+                self._go(MemberState.LEAVING)
             self._stop_heartbeat_task()
         await asyncio.wait((self.maybe_leave_group("the consumer was closed"),))
 
