@@ -5,7 +5,8 @@ Page: https://kafka.apache.org/protocol#The_Messages_DescribeAcls
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TypeAlias
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from ._declare import Api, Field, version_classes
 from .api import Request, RequestStruct
@@ -178,6 +179,35 @@ class CreateAclsRequest(_AclRequest, api=_CREATE_ACLS):
 
 class DeleteAclsRequest(_AclRequest, api=_DELETE_ACLS):
     """Delete the entries that match; None matches everything."""
+
+    API_KEY = 31
+
+
+class _AclRowsRequest(Request[RequestStruct], api=_CREATE_ACLS):
+    """Several entries, or several filters, each with the arguments of the builders above."""
+
+    def __init__(self, rows: Sequence[tuple[Any, ...]]) -> None:
+        self._rows = rows
+
+    def build(self, request_struct_class: type[RequestStruct]) -> RequestStruct:
+        rows = [_AclRequest(*row) for row in self._rows]
+        return request_struct_class([row._row(request_struct_class) for row in rows])
+
+
+class CreateAclEntriesRequest(_AclRowsRequest, api=_CREATE_ACLS):
+    """Create several entries.
+
+    .. versionadded:: 0.14.1
+    """
+
+    API_KEY = 30
+
+
+class DeleteAclEntriesRequest(_AclRowsRequest, api=_DELETE_ACLS):
+    """Delete the entries that match any of several filters.
+
+    .. versionadded:: 0.14.1
+    """
 
     API_KEY = 31
 

@@ -177,6 +177,31 @@ class DescribeConfigsRequest(Request[RequestStruct], api=_DESCRIBE_CONFIGS):
         return request_struct_class(self._resources, self._include_synonyms, False)
 
 
+class DescribeConfigsInFullRequest(DescribeConfigsRequest, api=_DESCRIBE_CONFIGS):
+    """The same, in the newest version.
+
+    Parameters:
+        include_documentation: also ask what a setting means, from version 3; ignored before.
+
+    .. versionadded:: 0.14.1
+    """
+
+    API_KEY = 32
+    _limited = False
+
+    def __init__(
+        self, resources: Sequence[Any], include_synonyms: bool, include_documentation: bool
+    ) -> None:
+        super().__init__(resources, include_synonyms)
+        self._include_documentation = include_documentation
+
+    def build(self, request_struct_class: type[RequestStruct]) -> RequestStruct:
+        made = super().build(request_struct_class)
+        if request_struct_class.API_VERSION >= 3:
+            made.include_documentation = self._include_documentation
+        return made
+
+
 _DESCRIBE_CLIENT_QUOTAS = Api(
     "DescribeClientQuotas",
     48,

@@ -68,6 +68,30 @@ class ListGroupsRequest(Request[RequestStruct], api=_LIST_GROUPS):
         return request_struct_class(*([],) * max(0, version - 3))
 
 
+class ListGroupsOfKindRequest(Request[RequestStruct], api=_LIST_GROUPS):
+    """List the groups a broker coordinates that are in certain states and of certain types.
+
+    Parameters:
+        states: names of states, from version 4 (KIP-518); empty for all.
+        types: names of types, from version 5 (KIP-848); empty for all.
+
+    .. versionadded:: 0.14.1
+    """
+
+    API_KEY = 16
+    _limited = False
+
+    def __init__(self, states: Sequence[str] = (), types: Sequence[str] = ()) -> None:
+        self._filters = (states, "a filter of states"), (types, "a filter of types")
+
+    def build(self, request_struct_class: type[RequestStruct]) -> RequestStruct:
+        number = max(0, request_struct_class.API_VERSION - 3)
+        for values, what in self._filters[number:]:
+            if values:
+                raise self._not_expressible(request_struct_class, what)
+        return request_struct_class(*(values for values, _ in self._filters[:number]))
+
+
 _DESCRIBE_GROUPS = Api(
     "DescribeGroups",
     15,
@@ -148,6 +172,16 @@ class DescribeGroupsRequest(Request[RequestStruct], api=_DESCRIBE_GROUPS):
         if self._include_authorized_operations:
             raise self._not_expressible(request_struct_class, "include_authorized_operations")
         return request_struct_class(self._groups)
+
+
+class DescribeGroupsInFullRequest(DescribeGroupsRequest, api=_DESCRIBE_GROUPS):
+    """The same, in the newest version.
+
+    .. versionadded:: 0.14.1
+    """
+
+    API_KEY = 15
+    _limited = False
 
 
 _DELETE_GROUPS = Api(

@@ -40,13 +40,31 @@ CEILINGS: Final[dict[int, int]] = {
     31: 3,  # DeleteAcls
     32: 2,  # DescribeConfigs: 3 changes the rows of entries
     33: 2,  # AlterConfigs
+    35: 5,  # DescribeLogDirs
     36: 2,  # SaslAuthenticate
     37: 3,  # CreatePartitions
+    38: 3,  # CreateDelegationToken
+    39: 2,  # RenewDelegationToken
+    40: 2,  # ExpireDelegationToken
+    41: 3,  # DescribeDelegationToken
     42: 2,  # DeleteGroups
+    43: 2,  # ElectLeaders
+    44: 1,  # IncrementalAlterConfigs
     45: 0,  # AlterPartitionReassignments
     46: 0,  # ListPartitionReassignments
+    47: 0,  # OffsetDelete
     48: 1,  # DescribeClientQuotas
+    49: 1,  # AlterClientQuotas
+    50: 0,  # DescribeUserScramCredentials
+    51: 0,  # AlterUserScramCredentials
+    55: 1,  # DescribeQuorum: 2 is about changes of voters (KIP-853)
+    57: 2,  # UpdateFeatures
+    61: 0,  # DescribeProducers
+    65: 0,  # DescribeTransactions
+    66: 2,  # ListTransactions
     68: 1,  # ConsumerGroupHeartbeat
+    69: 1,  # ConsumerGroupDescribe
+    75: 0,  # DescribeTopicPartitions
 }
 
 # Brokers from 4.0 on list Produce 0-2 for the sake of old librdkafka and then refuse them

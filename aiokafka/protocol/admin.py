@@ -5,7 +5,20 @@ Everything here is declared in the ``_admin_*`` modules beside this one.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+from . import (
+    _admin_changes,
+    _admin_cluster,
+    _admin_descriptions,
+    _admin_log_dirs,
+    _admin_offsets,
+    _admin_tokens,
+    _admin_transactions,
+    _admin_users,
+)
 from ._admin_acls import (
+    CreateAclEntriesRequest,
     CreateAclsRequest,
     CreateAclsRequest_v0,
     CreateAclsRequest_v1,
@@ -16,6 +29,7 @@ from ._admin_acls import (
     CreateAclsResponse_v1,
     CreateAclsResponse_v2,
     CreateAclsResponse_v3,
+    DeleteAclEntriesRequest,
     DeleteAclsRequest,
     DeleteAclsRequest_v0,
     DeleteAclsRequest_v1,
@@ -37,6 +51,8 @@ from ._admin_acls import (
     DescribeAclsResponse_v2,
     DescribeAclsResponse_v3,
 )
+from ._admin_changes import AlterClientQuotasRequest, IncrementalAlterConfigsRequest
+from ._admin_cluster import DescribeQuorumRequest, ElectLeadersRequest, UpdateFeaturesRequest
 from ._admin_configs import (
     AlterConfigsRequest,
     AlterConfigsRequest_v0,
@@ -52,6 +68,7 @@ from ._admin_configs import (
     DescribeClientQuotasRequestStruct,
     DescribeClientQuotasResponse_v0,
     DescribeClientQuotasResponse_v1,
+    DescribeConfigsInFullRequest,
     DescribeConfigsRequest,
     DescribeConfigsRequest_v0,
     DescribeConfigsRequest_v1,
@@ -94,6 +111,7 @@ from ._admin_connection import (
     SaslHandShakeResponse_v1,
     parse_api_versions,
 )
+from ._admin_descriptions import ConsumerGroupDescribeRequest, DescribeTopicPartitionsRequest
 from ._admin_groups import (
     DeleteGroupsRequest,
     DeleteGroupsRequest_v0,
@@ -103,6 +121,7 @@ from ._admin_groups import (
     DeleteGroupsResponse_v0,
     DeleteGroupsResponse_v1,
     DeleteGroupsResponse_v2,
+    DescribeGroupsInFullRequest,
     DescribeGroupsRequest,
     DescribeGroupsRequest_v0,
     DescribeGroupsRequest_v1,
@@ -119,6 +138,7 @@ from ._admin_groups import (
     DescribeGroupsResponse_v4,
     DescribeGroupsResponse_v5,
     DescribeGroupsResponse_v6,
+    ListGroupsOfKindRequest,
     ListGroupsRequest,
     ListGroupsRequest_v0,
     ListGroupsRequest_v1,
@@ -134,6 +154,8 @@ from ._admin_groups import (
     ListGroupsResponse_v4,
     ListGroupsResponse_v5,
 )
+from ._admin_log_dirs import DescribeLogDirsRequest
+from ._admin_offsets import OffsetDeleteRequest
 from ._admin_reassignments import (
     AlterPartitionReassignmentsRequest,
     AlterPartitionReassignmentsRequest_v0,
@@ -143,6 +165,12 @@ from ._admin_reassignments import (
     ListPartitionReassignmentsRequest_v0,
     ListPartitionReassignmentsRequestStruct,
     ListPartitionReassignmentsResponse_v0,
+)
+from ._admin_tokens import (
+    CreateDelegationTokenRequest,
+    DescribeDelegationTokenRequest,
+    ExpireDelegationTokenRequest,
+    RenewDelegationTokenRequest,
 )
 from ._admin_topics import (
     CreatePartitionsRequest,
@@ -198,9 +226,17 @@ from ._admin_topics import (
     DeleteTopicsResponse_v5,
     DeleteTopicsResponse_v6,
 )
+from ._admin_transactions import (
+    DescribeProducersRequest,
+    DescribeTransactionsRequest,
+    ListTransactionsRequest,
+)
+from ._admin_users import AlterUserScramCredentialsRequest, DescribeUserScramCredentialsRequest
+from ._declare import version_classes
 from .api import Request, RequestStruct, Response
 
 __all__ = [
+    "AlterClientQuotasRequest",
     "AlterConfigsRequest",
     "AlterConfigsRequestStruct",
     "AlterConfigsRequest_v0",
@@ -213,6 +249,7 @@ __all__ = [
     "AlterPartitionReassignmentsRequestStruct",
     "AlterPartitionReassignmentsRequest_v0",
     "AlterPartitionReassignmentsResponse_v0",
+    "AlterUserScramCredentialsRequest",
     "ApiVersionRequest",
     "ApiVersionRequestStruct",
     "ApiVersionRequest_v0",
@@ -225,6 +262,8 @@ __all__ = [
     "ApiVersionResponse_v2",
     "ApiVersionResponse_v3",
     "ApiVersionResponse_v4",
+    "ConsumerGroupDescribeRequest",
+    "CreateAclEntriesRequest",
     "CreateAclsRequest",
     "CreateAclsRequestStruct",
     "CreateAclsRequest_v0",
@@ -235,6 +274,7 @@ __all__ = [
     "CreateAclsResponse_v1",
     "CreateAclsResponse_v2",
     "CreateAclsResponse_v3",
+    "CreateDelegationTokenRequest",
     "CreatePartitionsRequest",
     "CreatePartitionsRequestStruct",
     "CreatePartitionsRequest_v0",
@@ -263,6 +303,7 @@ __all__ = [
     "CreateTopicsResponse_v5",
     "CreateTopicsResponse_v6",
     "CreateTopicsResponse_v7",
+    "DeleteAclEntriesRequest",
     "DeleteAclsRequest",
     "DeleteAclsRequestStruct",
     "DeleteAclsRequest_v0",
@@ -321,6 +362,7 @@ __all__ = [
     "DescribeClientQuotasRequest_v1",
     "DescribeClientQuotasResponse_v0",
     "DescribeClientQuotasResponse_v1",
+    "DescribeConfigsInFullRequest",
     "DescribeConfigsRequest",
     "DescribeConfigsRequestStruct",
     "DescribeConfigsRequest_v0",
@@ -333,6 +375,8 @@ __all__ = [
     "DescribeConfigsResponse_v2",
     "DescribeConfigsResponse_v3",
     "DescribeConfigsResponse_v4",
+    "DescribeDelegationTokenRequest",
+    "DescribeGroupsInFullRequest",
     "DescribeGroupsRequest",
     "DescribeGroupsRequestStruct",
     "DescribeGroupsRequest_v0",
@@ -349,6 +393,16 @@ __all__ = [
     "DescribeGroupsResponse_v4",
     "DescribeGroupsResponse_v5",
     "DescribeGroupsResponse_v6",
+    "DescribeLogDirsRequest",
+    "DescribeProducersRequest",
+    "DescribeQuorumRequest",
+    "DescribeTopicPartitionsRequest",
+    "DescribeTransactionsRequest",
+    "DescribeUserScramCredentialsRequest",
+    "ElectLeadersRequest",
+    "ExpireDelegationTokenRequest",
+    "IncrementalAlterConfigsRequest",
+    "ListGroupsOfKindRequest",
     "ListGroupsRequest",
     "ListGroupsRequestStruct",
     "ListGroupsRequest_v0",
@@ -367,6 +421,9 @@ __all__ = [
     "ListPartitionReassignmentsRequestStruct",
     "ListPartitionReassignmentsRequest_v0",
     "ListPartitionReassignmentsResponse_v0",
+    "ListTransactionsRequest",
+    "OffsetDeleteRequest",
+    "RenewDelegationTokenRequest",
     "Request",
     "RequestStruct",
     "Response",
@@ -384,5 +441,20 @@ __all__ = [
     "SaslHandShakeRequest_v1",
     "SaslHandShakeResponse_v0",
     "SaslHandShakeResponse_v1",
+    "UpdateFeaturesRequest",
     "parse_api_versions",
 ]
+
+if not TYPE_CHECKING:
+    # The classes of single versions that 0.14 did not have.
+    __getattr__ = version_classes(
+        __name__,
+        *_admin_changes.APIS,
+        *_admin_cluster.APIS,
+        *_admin_descriptions.APIS,
+        *_admin_log_dirs.APIS,
+        *_admin_offsets.APIS,
+        *_admin_tokens.APIS,
+        *_admin_transactions.APIS,
+        *_admin_users.APIS,
+    )

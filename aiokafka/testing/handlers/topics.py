@@ -79,7 +79,7 @@ def handle_create_partitions(
     results = []
     for row in received.values["topic_partitions"]:
         name = row["topic"]
-        count = row["new_partitions"]["count"]
+        count = row.get("new_partitions", row)["count"]
         topic = received.cluster.topics.get(name)
         error: int = received.error(Level.TOPIC, name)
         if not error:
