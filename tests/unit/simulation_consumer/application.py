@@ -293,5 +293,3 @@ class Application:
         pause = self.rng.uniform(0, self.pause)
         if pause:
             await asyncio.wait((self.ending,), timeout=pause)
-        for record in records:
-            self.done[TopicPartition(record.topic, record.partition)] = record.offset + 1

@@ -155,11 +155,15 @@ class Member(Application):
         await self._dawdle()
         if self.ending.done():
             return
+        for record in records:
+            self.done[TopicPartition(record.topic, record.partition)] = record.offset + 1
+        if self.plan.commits is Commits.MANUAL:
+            # What the listener commits, too.
+            self.journal.came_back(self.loop.time())
         await self._wonder(TopicPartition(records[0].topic, records[0].partition))
         if self.plan.commits is Commits.MANUAL:
             self._polls += 1
             if self._polls % self.member.commit_every == 0:
-                self.journal.came_back(self.loop.time())
                 await self._commit_something(records)
         elif self.plan.commits is Commits.STORED:
             self._store(records)
