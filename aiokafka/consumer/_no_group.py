@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from aiokafka import errors as Errors
 from aiokafka._deadline import Deadline
 from aiokafka._tasks import Supervisor
+from aiokafka.cluster import ClusterMetadata
 from aiokafka.consumer._assigning import Change
 from aiokafka.consumer._watch import BaseCoordinator
 from aiokafka.consumer.subscription_state import Assignment, SubscriptionState
@@ -114,6 +115,18 @@ class NoGroupCoordinator(BaseCoordinator):
 
     def _on_metadata_change(self) -> None:
         self.assign_all_partitions()
+
+    def _handle_metadata_update(self, cluster: ClusterMetadata) -> None:
+        super()._handle_metadata_update(cluster)
+        subscription = self._subscription
+        if (
+            self._watching
+            and subscription.subscribed_pattern is not None
+            and subscription.subscription is not None
+            and subscription.assignment is None
+        ):
+            # The pattern matches what was subscribed to before: no change of the metadata.
+            self.assign_all_partitions()
 
     # Committed offsets: there are none
 

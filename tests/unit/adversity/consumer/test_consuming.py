@@ -88,7 +88,7 @@ CALLS = {
 @virtual
 async def test_cancelled_anywhere(name):
     async def once(k: int) -> bool:
-        async with running(group_id="g", records=3) as (kafka, consumer):
+        async with running(group_id="g", records=3) as (_kafka, consumer):
             before: list[int] = []
 
             async def call():
@@ -109,7 +109,7 @@ async def test_cancelled_anywhere(name):
 @virtual
 async def test_many_tasks_at_once():
     """Nothing ends but by the errors it may; in the end everything is read again."""
-    async with running(group_id="g", partitions=4, records=40) as (kafka, consumer):
+    async with running(group_id="g", partitions=4, records=40) as (_kafka, consumer):
         stop_at = now() + 30
 
         async def again(call):
