@@ -52,6 +52,7 @@ class Application:
         started: whether ``start()`` succeeded.
         failed: the error that keeps the member from going on.
         waiting: whether it waits for records at the moment.
+        given: how many records, or errors in their place, it was given since the last look.
         ending: done when the application is to end.
     """
 
@@ -222,6 +223,7 @@ class Application:
             return []
         except KafkaError as error:
             self.journal.errors.append(error)
+            self.given += 1
             if not isinstance(error, CorruptRecordException) and self._ended_by(error):
                 self.failed = error
                 return None

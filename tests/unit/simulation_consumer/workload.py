@@ -50,6 +50,7 @@ class Run(harness.Run):
     without_members: set[str] = field(default_factory=set)
     members: dict[str, list[Member]] = field(default_factory=dict)
     readers: list[Reader] = field(default_factory=list)
+    _broken: bool = False
 
     async def main(self) -> None:
         """Everything, from the cluster's start to its end."""
@@ -111,13 +112,20 @@ class Run(harness.Run):
         self.cluster.add_partitions(topic.name, topic.partitions + 2)
 
     def _corrupt(self, lasting: float) -> None:
-        """Break the last batch of a partition for a while."""
-        for partition in self.cluster.topics.partitions():
-            if partition.log.batches:
-                offset = partition.log.batches[-1].base_offset
-                repair = self.cluster.corrupt(partition.topic, partition.index, offset)
-                self.cluster.loop.call_later(lasting, repair)
-                return
+        """Break the last batch of a partition for a while, if none is broken."""
+        partitions = [p for p in self.cluster.topics.partitions() if p.log.batches]
+        if self._broken or not partitions:
+            return
+        partition = partitions[0]
+        offset = partition.log.batches[-1].base_offset
+        repair = self.cluster.corrupt(partition.topic, partition.index, offset)
+        self._broken = True
+
+        def repaired() -> None:
+            repair()
+            self._broken = False
+
+        self.cluster.loop.call_later(lasting, repaired)
 
     def block(self, seconds: float) -> None:
         """The application blocks the event loop: time passes and nothing happens."""
