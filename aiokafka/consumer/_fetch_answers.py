@@ -207,7 +207,7 @@ class AnswerTaker:
         try:
             entry = self._make_result(tp, assignment, raw, result.aborted_transactions, offset)
         except KafkaError as error:
-            error.topic, error.partition, error.offset = (*tp, offset)
+            error.topic, error.partition, error.offset = (*tp, offset)  # type: ignore[attr-defined]
             self._fail(tp, state, error, -1)
             return True
         if entry is None:
