@@ -99,6 +99,9 @@ class Rejoining(Heartbeating, Committing, ReadingCommitted):
                 await self._give_up_lost()
                 await pause(self._backoff.delay(attempt, self._client._rng))
             attempt += 1
+        # What has taken the subscription's place may have taken its assignment over as well
+        # (KIP-429), and would look as if it had been joined for.
+        self.request_rejoin("the subscription has changed")
         return None
 
     def _wanted(self, subscription: Subscription) -> bool:
