@@ -489,4 +489,5 @@ def warnings_allowed(run: Run) -> int:
     changes = len(run.schedule.events) + len(scenario.corruptions) + len(scenario.topics)
     changes += sum(len(group.members) for group in scenario.groups)
     consumers = len(run.applications)
-    return 6 + 2 * changes * (scenario.cluster["brokers"] + 1) * max(1, consumers)
+    brokers = int(scenario.cluster["brokers"])
+    return 6 + 2 * changes * (brokers + 1) * max(1, consumers)
