@@ -355,7 +355,7 @@ def _consumer(rng: random.Random) -> dict[str, Any]:
         "default_api_timeout_ms": rng.choice((1_000, 3_000, 6_000)),
         "stop_timeout_ms": rng.choice((500, 2_000, 5_000)),
         "fetch_max_wait_ms": rng.choice((100, 500, 500)),
-        "fetch_min_bytes": rng.choice((1, 1, 1, 200)),
+        "fetch_min_bytes": rng.choice((1, 1, 1, 60)),
         "fetch_max_bytes": rng.choice((52_428_800, 52_428_800, 300)),
         "max_partition_fetch_bytes": rng.choice((1_048_576, 1_048_576, 120)),
         "fetch_buffer_bytes": rng.choice((67_108_864, 67_108_864, 2_000, 200)),
@@ -419,7 +419,10 @@ def _group(
             ("cooperative-sticky",),
         )
     )
-    static = release not in ("0.11", "2.0") and rng.random() < 0.3
+    # A static leader that comes back is told to keep the assignment it does not know (KIP-814), or
+    # not even that it leads: partitions that came while it was away wait for the next rebalance.
+    lasting = all(topic.created_at == 0 and topic.grows_at is None for topic in topics)
+    static = lasting and release not in ("0.11", "2.0") and rng.random() < 0.5
     return GroupPlan(
         name=f"group-{number}",
         topics=None if by_pattern else first,

@@ -230,13 +230,17 @@ class Run(harness.Run):
     def _reader_drained(self, reader: Reader) -> bool:
         if not reader.alive:
             return reader.failed is not None
+        assert reader.consumer is not None
+        assignment = reader.consumer._subscription.assignment
+        assert assignment is not None
         for tp in reader.tps:
-            visible = self.writer.visible(tp, reader.plan.committed_only)
-            span = reader.journal.current[tp]
-            last = span.deliveries[-1].offset if span.deliveries else -1
-            if not visible or last != visible[-1].offset:
+            last = self.writer.visible(tp, reader.plan.committed_only)[-1].offset
+            state = assignment.state_value(tp)
+            assert state is not None
+            # A seek may have ended behind the last record.
+            if state.position is None or state.position <= last:
                 return False
-        return True
+        return not reader.journal.hands
 
     # -- health --------------------------------------------------------------------------------
 
