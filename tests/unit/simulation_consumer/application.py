@@ -231,8 +231,6 @@ class Application:
             return []
         finally:
             self.waiting = False
-        for record in records:
-            self._note(TopicPartition(record.topic, record.partition), record.offset, record.value)
         if not records:
             await asyncio.sleep(0.01)
         return records
@@ -241,12 +239,12 @@ class Application:
         consumer = self.consumer
         assert consumer is not None
         if self.style is Style.GETONE:
-            return [await consumer.getone()]
+            return self._given([await consumer.getone()])
         if self.style is Style.ITERATE:
-            return [await consumer.__anext__()]
+            return self._given([await consumer.__anext__()])
         if self.style is Style.IMPATIENT:
             try:
-                return [await asyncio.wait_for(consumer.getone(), self.rng.uniform(0.01, 0.5))]
+                return await asyncio.wait_for(self._one(), self.rng.uniform(0.01, 0.5))
             except asyncio.TimeoutError:
                 return []
         timeout = self.rng.choice((0, 100, 1000))
@@ -255,7 +253,17 @@ class Application:
         took = self.loop.time() - began
         bound = timeout / 1000 + TOO_LATE
         self.journal.calls.append(Bounded("getmany", began, took, None, self.journal.who, bound))
-        return [record for records in found.values() for record in records]
+        return self._given([record for records in found.values() for record in records])
+
+    async def _one(self) -> list[ConsumerRecord[Any, Any]]:
+        assert self.consumer is not None
+        # Written down at once: whoever waits with a timeout may learn of it a turn later.
+        return self._given([await self.consumer.getone()])
+
+    def _given(self, records: list[ConsumerRecord[Any, Any]]) -> list[ConsumerRecord[Any, Any]]:
+        for record in records:
+            self._note(TopicPartition(record.topic, record.partition), record.offset, record.value)
+        return records
 
     def _note(self, tp: TopicPartition, offset: int, value: Any) -> Delivery:
         generation, member_id = self._membership()

@@ -36,10 +36,15 @@ TURN = 0.002
 #: Without news from a consumer that says it is well there is something wrong, in seconds beyond
 #: ``fetch_max_wait_ms``.
 SILENCE = 5.0
+#: A commit before a rebalance may be under way so long when nothing goes wrong, in seconds.
+COMMITTING = 0.5
 #: How long JoinGroup waits beyond the rebalance timeout for its answer, in seconds.
 JOIN_MARGIN = 5.0
 #: What everything may take longer, in seconds.
 MARGIN = 5.0
+
+#: What happens to members without their doing.
+_THROWN_OUT = ("expired", "removed", "fenced")
 
 _START_ERRORS = (KafkaConnectionError, KafkaTimeoutError, ConsumerStoppedError)
 _COMMIT_ERRORS = (CommitFailedError, KafkaTimeoutError, IllegalStateError, FencedInstanceIdError)
@@ -308,7 +313,7 @@ def nothing_is_given_out_twice_without_reason(run: Run) -> Iterator[str]:
                     if first[0] is delivery or its_span.ended_at is None:
                         continue
                     if earlier.returned_at is not None and (
-                        earlier.returned_at < its_span.ended_at
+                        earlier.returned_at < its_span.ended_at - COMMITTING
                     ):
                         yield (
                             f"{group.name}: {delivery.offset} of {_name(span.tp)} came again,"
@@ -447,7 +452,10 @@ def the_last_commit_is_made(run: Run) -> Iterator[str]:
             or group.name not in run.drained_at
         ):
             continue
-        committed = run.cluster.group(group.name).committed
+        kept = run.cluster.group(group.name)
+        if any(e.event in _THROWN_OUT and e.time >= run.settled_at for e in kept.history):
+            continue  # an answer lost at the end of the faults has its consequences later
+        committed = kept.committed
         visible = Visible(run, group.committed_only)
         for tp in run.subscribed(group):
             found = committed.get((tp.topic, tp.partition))
