@@ -26,6 +26,7 @@ async def test_a_group_lives_through_it(kafka3: KafkaCluster, tmp_path: Path) ->
     figures, events = await run(kafka3, "aiokafka", SOAK_SECONDS, tmp_path)
     print(figures)
     assert figures.records >= SOAK_SECONDS * 300 * 0.5
+    assert figures.ended
     assert figures.lost == 0
     assert not events.out_of_order()
     assert not events.errors

@@ -1,19 +1,24 @@
-"""Other clients read what we write, and put the same key into the same partition."""
+"""Other clients read what we write, we read what they write, and all of them put the same key into
+the same partition."""
 
 from __future__ import annotations
 
 import asyncio
+import base64
 import random
+import subprocess
 import time
 import warnings
+from pathlib import Path
 from typing import Any
 
 import confluent_kafka
 import pytest
 
 from tests.integration.conftest import MakeTopic
+from tests.integration.consuming import consuming, take
 from tests.integration.support import producing
-from tests.kafka import StoredRecord, Truth
+from tests.kafka import KafkaCluster, StoredRecord, Truth
 
 with warnings.catch_warnings():
     # Its own use of a deprecated function is no concern of ours.
@@ -40,13 +45,13 @@ _KEEP = {"retention.ms": -1}
 Headers = list[tuple[str, bytes | None]]
 
 
-def _sample() -> list[tuple[bytes | None, bytes | None, int, Headers]]:
+def _sample(null_headers: bool = True) -> list[tuple[bytes | None, bytes | None, int, Headers]]:
     """Key, value, timestamp and headers of records of all kinds."""
     rng = random.Random(4)
     records: list[tuple[bytes | None, bytes | None, int, Headers]] = [
         (None, b"value", 1_600_000_000_000, []),
         (b"key", None, 1_600_000_000_001, []),
-        (b"", b"", 1_600_000_000_000, [("", b""), ("null", None)]),
+        (b"", b"", 1_600_000_000_000, [("", b""), ("null", None if null_headers else b"")]),
         (b"key", b"value", 1_500_000_000_000, [("one", b"1"), ("two", b"2"), ("one", b"3")]),
         (b"\x00\xff", bytes(range(256)) * 40, 1_600_000_100_000, [("ключ", b"\xf0" * 500)]),
     ]
@@ -199,3 +204,102 @@ async def test_same_key_same_partition(
         places.append({record.key: record.partition for record in records})
     assert places[0] == places[1] == places[2]
     assert set(places[0].values()) == set(range(7))
+
+
+# -- what others write ------------------------------------------------------------------------
+
+_ALL_CODECS = ["none", "gzip", "snappy", "lz4", "zstd"]
+_WRITE = Path(__file__).parent / "java" / "Write.java"
+
+
+def _in_base64(data: bytes | None) -> str:
+    return "-" if data is None else "=" + base64.b64encode(data).decode()
+
+
+def _write_with_java(kafka: KafkaCluster, topics: dict[str, str]) -> None:
+    """All codecs at once: most of the time is Java's own."""
+    lines = []
+    for codec, topic in topics.items():
+        for key, value, timestamp, headers in _sample():
+            packed = ",".join(
+                f"{_in_base64(name.encode())}:{_in_base64(data)}" for name, data in headers
+            )
+            words = [topic, codec, "0", str(timestamp), _in_base64(key), _in_base64(value), packed]
+            lines.append(" ".join(words))
+    done = subprocess.run(
+        kafka.java_command(_WRITE),
+        input="\n".join(lines),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+
+
+def _write_with_librdkafka(kafka: KafkaCluster, topics: dict[str, str]) -> None:
+    for codec, topic in topics.items():
+        producer = confluent_kafka.Producer(
+            {
+                "bootstrap.servers": kafka.bootstrap,
+                "compression.type": codec,
+                "linger.ms": 20,
+                "log_level": 2,
+            }
+        )
+        for key, value, timestamp, headers in _sample():
+            producer.produce(
+                topic, value, key, partition=0, timestamp=timestamp, headers=headers or None
+            )
+        assert producer.flush(30) == 0
+
+
+def _write_with_kafka_python(kafka: KafkaCluster, topics: dict[str, str]) -> None:
+    for codec, topic in topics.items():
+        producer: Any = kafka_python.KafkaProducer(
+            bootstrap_servers=kafka.bootstrap,
+            compression_type=None if codec == "none" else codec,
+            linger_ms=20,
+        )
+        for key, value, timestamp, headers in _sample(null_headers=False):
+            producer.send(
+                topic, value, key, partition=0, timestamp_ms=timestamp, headers=headers or None
+            )
+        producer.flush(30)
+        producer.close()
+
+
+@pytest.mark.parametrize(
+    "write",
+    [_write_with_java, _write_with_librdkafka, _write_with_kafka_python],
+    ids=["java", "librdkafka", "kafka-python"],
+)
+async def test_we_read_what_others_write(
+    kafka: KafkaCluster, truth: Truth, make_topic: MakeTopic, write: Any
+) -> None:
+    topics = {codec: await make_topic(config=_KEEP) for codec in _ALL_CODECS}
+    await asyncio.to_thread(write, kafka, topics)
+    # kafka-python sends no headers without a value.
+    sample = _sample(null_headers=write is not _write_with_kafka_python)
+    for codec, topic in topics.items():
+        async with consuming(kafka.bootstrap, topic) as consumer:
+            records = await take(consumer, len(sample))
+        assert [record.offset for record in records] == list(range(len(sample))), codec
+        got = [(r.key, r.value, r.timestamp, list(r.headers)) for r in records]
+        assert got == sample, codec
+        assert {record.timestamp_type for record in records} == {0}
+        # To librdkafka they are the same.
+        theirs = await truth.read_async(topic)
+        assert [(r.key, r.value, r.timestamp, list(r.headers)) for r in theirs] == got, codec
+
+
+async def test_we_read_log_append_time(
+    kafka: KafkaCluster, truth: Truth, make_topic: MakeTopic
+) -> None:
+    topic = await make_topic(config={"message.timestamp.type": "LogAppendTime"})
+    await asyncio.to_thread(_write_with_librdkafka, kafka, {"lz4": topic})
+    theirs = await truth.read_async(topic)
+    async with consuming(kafka.bootstrap, topic) as consumer:
+        records = await take(consumer, len(theirs))
+    assert {record.timestamp_type for record in records} == {1}
+    assert [record.timestamp for record in records] == [record.timestamp for record in theirs]

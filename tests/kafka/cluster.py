@@ -373,6 +373,13 @@ class KafkaCluster:
         """
         return self._java.run(main_class, "--bootstrap-server", self.bootstrap, *args)
 
+    def java_command(self, source: Path, *args: str) -> list[str]:
+        """The command line that runs a Java program of one file with Kafka's class path.
+
+        The bootstrap address is its first argument, then `args`.
+        """
+        return self._java.tool_command(str(source), self.bootstrap, *args)
+
     def logs(self, lines: int = 60) -> str:
         """The end of every process's log, for the report of a failure."""
         return "\n".join(

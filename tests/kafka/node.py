@@ -77,10 +77,14 @@ class Java:
             *args,
         ]
 
+    def tool_command(self, main_class: str, *args: str) -> list[str]:
+        """The command line of a tool, or of a program whose ``.java`` file `main_class` names."""
+        return self._command(main_class, args, (*TEST_JVM_OPTIONS, *self._tool_logging))
+
     def run(self, main_class: str, *args: str, timeout: float = 60.0) -> str:
         """Run a command-line tool of Kafka's to its end; return what it printed."""
         done = subprocess.run(
-            self._command(main_class, args, (*TEST_JVM_OPTIONS, *self._tool_logging)),
+            self.tool_command(main_class, *args),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,

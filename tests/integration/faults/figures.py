@@ -98,6 +98,7 @@ class Figures:
     errors: int
     latest_loop: float
     happened: str
+    ended: bool
 
     def __str__(self) -> str:
         return (
@@ -109,6 +110,7 @@ class Figures:
             f" longest getmany {self.longest_call:.3f} s, start {self.longest_join:.2f} s,"
             f" stop {self.longest_stop:.2f} s; {self.warnings} warnings, {self.errors} errors;"
             f" loop late by {self.latest_loop:.2f} s; {self.happened}"
+            f"{'' if self.ended else '; IT DID NOT END'}"
         )
 
 
@@ -134,10 +136,21 @@ def work_out(
     acknowledged: Iterable[tuple[int, int, float]],
     stored: Iterable[tuple[int, int]],
     outages: dict[int, list[Interval]],
+    coordinator: list[Interval],
     faults: list[tuple[float, str]],
+    session_timeout: float,
+    ended: bool,
 ) -> Figures:
     """`acknowledged`: partition, offset and when; `stored`: what is in the log; `outages`: when a
-    partition, or the group, had nobody to answer for it; `faults`: when and what."""
+    partition, `coordinator`: when the group had nobody to answer for it; `faults`: when and what.
+    """
+    group = [
+        # A coordinator forgets who has left in the rebalance that it did not live to finish: the
+        # next one waits for that member until its session is over.
+        (start, end + session_timeout * any(start - 3 <= at <= end for at, _ in events.stops))
+        for start, end in coordinator
+    ]
+    out = {partition: merged([*own, *group]) for partition, own in outages.items()}
     first = events.first_receipts()
     begin = min(at for at, *_ in events.receipts)
     stall = beyond = 0.0
@@ -150,7 +163,7 @@ def work_out(
         by_partition[partition].append((at, received))
         stall = max(stall, received - at)
         # A member that takes a partition over reads on when its position is known.
-        left = received - at - overlap(at, received, outages[partition])
+        left = received - at - overlap(at, received, out[partition])
         if left > beyond:
             beyond, where = left, f"{partition}-{offset} acknowledged {at:.2f}"
     recovery = 0.0
@@ -177,4 +190,5 @@ def work_out(
         errors=len(events.errors),
         latest_loop=max((late for _, late in events.lateness), default=0.0),
         happened=", ".join(what for _, what in faults),
+        ended=ended,
     )

@@ -277,7 +277,8 @@ class ThreadedGroup:
 
 def main() -> None:
     client, direct, proxied, topic, group, out = sys.argv[1:]
-    with open(out, "w", encoding="utf-8") as file:
+    # By lines: a process that has to be killed has told all the same.
+    with open(out, "w", buffering=1, encoding="utf-8") as file:
         journal = Journal(file)
         for name in ("aiokafka", "librdkafka", "asyncio"):
             logging.getLogger(name).addHandler(_Lines(journal))

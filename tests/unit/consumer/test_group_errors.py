@@ -223,10 +223,10 @@ async def test_a_connection_that_is_lost_and_made_again_is_no_warning(caplog):
         member = await (await make(auto_commit_interval_ms=500).start("t")).joined()
         member.read(1)
         caplog.clear()
-        for _ in range(5):
-            for api in ("Heartbeat", "OffsetCommit"):
-                kafka.faults.add(Cut(), api=api, times=1)
-            await asyncio.sleep(4)
+        for api in ("Heartbeat", "OffsetCommit") * 4:
+            kafka.faults.add(Cut(), api=api, times=1)
+            member.read(1)
+            await asyncio.sleep(5)
         lines = [r.getMessage() for r in caplog.records if r.levelname == "WARNING"]
         assert not [line for line in lines if "Heartbeat" in line or "Auto-commit" in line]
         assert member.stable
