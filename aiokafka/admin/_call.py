@@ -1,8 +1,8 @@
-"""One call of the admin client: its deadline, its attempts, and where its requests go.
+"""One call of the admin client: its deadline, and its attempts.
 
-:class:`AdminCall` sends requests to any broker, to the controller, to coordinators, to leaders
-or to named brokers, and tries again under the one retry policy.  What was found in an attempt is
-kept for the next one (:mod:`aiokafka.admin._outcomes`).
+:class:`AdminCall` tries again under the one retry policy what is to be asked of a broker
+(:mod:`aiokafka.admin._requests`).  What was found in an attempt is kept for the next one
+(:mod:`aiokafka.admin._outcomes`).
 
 Runs supervised tasks for requests that are made at the same time; the call owns them and ends
 them when it ends itself.
@@ -12,21 +12,20 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Collection, Coroutine, Iterable, Mapping
-from typing import Any, TypeVar
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
+from typing import Any, TypeAlias, TypeVar
 
 from aiokafka import errors as Errors
-from aiokafka._client.connections import ConnectionGroup
-from aiokafka._client.coordinators import find_coordinator
-from aiokafka._deadline import Deadline, as_milliseconds
+from aiokafka._deadline import Deadline
 from aiokafka._news import News
 from aiokafka._retry import Action, action_for, retry
 from aiokafka._tasks import Supervisor
 from aiokafka.admin._outcomes import Outcomes, passes
+from aiokafka.admin._requests import AdminRequests
 from aiokafka.admin.results import Results
 from aiokafka.client import AIOKafkaClient
 from aiokafka.errors import KafkaError, KafkaTimeoutError
-from aiokafka.protocol.metadata import MetadataRequest, ParsedMetadata, parse
+from aiokafka.protocol.metadata import ParsedMetadata
 from aiokafka.structs import TopicPartition
 
 log = logging.getLogger("aiokafka.admin.client")
@@ -35,28 +34,15 @@ K = TypeVar("K")
 V = TypeVar("V")
 T = TypeVar("T")
 
-# Seconds a broker may keep silent before another one is asked as well, and how many at most,
-# where any of them will do.
-_PATIENCE = 1.0
-_MOST = 3
+#: What a response says of an item: the item, its error code and message, its result.
+Answer: TypeAlias = tuple[K, int, "str | None", V]
+
 # Seconds to wait for a refresh of the metadata before the next attempt; what is known may do.
 _REFRESH = 1.0
-# The share of the budget that a leader or coordinator may keep silent: it may be gone, and
-# somebody else be in its place.
-_SHARE = 1 / 3
-_SHORTEST_SHARE = 1.0
-# The share of what is left that a broker may take to carry something out, so that its answer is
-# here in time.
-_BROKER_SHARE = 0.8
-# Seconds before the end, or the share of what is left, at which a silent broker is given up: so
-# the error says who was silent.
-_MARGIN = 0.5
-_MARGIN_SHARE = 0.05
-
 _MOVED = (Errors.NotControllerError, Errors.KafkaConnectionError, Errors.NodeNotReadyError)
 
 
-class AdminCall:
+class AdminCall(AdminRequests):
     """One call.
 
     Parameters:
@@ -74,17 +60,9 @@ class AdminCall:
         what: str,
         deadline: Deadline,
     ) -> None:
-        self.client = client
-        self.what = what
-        self.deadline = deadline
-        self._supervisor = supervisor
+        super().__init__(client, supervisor, what=what, deadline=deadline)
         self._news = news
         self._awaited_version: int | None = None
-
-    @property
-    def broker_timeout_ms(self) -> int:
-        """Milliseconds that a broker may take to carry out what it is asked now."""
-        return max(1, as_milliseconds(self.deadline.remaining() * _BROKER_SHARE))
 
     # Attempts
 
@@ -111,23 +89,28 @@ class AdminCall:
             backoff=self.client._retry_backoff_policy,
             deadline=self.deadline,
             rng=self.client._rng,
-            decide=decide or _decide,
+            decide=decide or retriable,
             on_retry=self._failed,
         )
 
     async def each(
-        self, items: Iterable[K], attempt: Callable[[Outcomes[K, V]], Awaitable[None]]
+        self,
+        items: Iterable[K],
+        attempt: Callable[[Outcomes[K, V]], Awaitable[None]],
+        *,
+        passing: Callable[[BaseException], bool] = passes,
     ) -> Results[K, V]:
         """Run *attempt* until every item has an outcome.
 
         Parameters:
             attempt: asks for the items that are pending and enters what it learns.
+            passing: may an item that failed with that error succeed later?
 
         Raises:
             KafkaError: as :meth:`retry`, if no item has an outcome.  Else those without one get
                 the error as theirs.
         """
-        outcomes: Outcomes[K, V] = Outcomes(items)
+        outcomes: Outcomes[K, V] = Outcomes(items, passing)
 
         async def numbered() -> None:
             await attempt(outcomes)
@@ -160,8 +143,79 @@ class AdminCall:
 
         return await self.each(items, attempt)
 
+    async def each_by_place(
+        self,
+        places: Mapping[K, int | None],
+        ask: Callable[[Outcomes[K, V], int | None, list[K]], Coroutine[Any, Any, None]],
+    ) -> Results[K, V]:
+        """:meth:`each`, where every broker is asked about its own items, all at the same time.
+
+        Parameters:
+            places: the broker of each item; None: any.
+            ask: asks a broker about items and enters what it learns.
+        """
+
+        async def attempt(outcomes: Outcomes[K, V]) -> None:
+            by_node: dict[int | None, list[K]] = {}
+            for item in outcomes.pending:
+                by_node.setdefault(places[item], []).append(item)
+            await self.together(
+                outcomes, [(items, ask(outcomes, node, items)) for node, items in by_node.items()]
+            )
+
+        return await self.each(places, attempt)
+
+    async def each_answered(
+        self,
+        items: Iterable[K],
+        send: Callable[[list[K]], Awaitable[Any]],
+        read: Callable[[dict[str, Any], list[K]], Iterable[Answer[K, V]]],
+        *,
+        passing: Callable[[BaseException], bool] = passes,
+    ) -> Results[K, V]:
+        """:meth:`each`, where one request is about all pending items.
+
+        Parameters:
+            send: sends the request about items and returns the response.
+            read: what the response, as dicts, says of them.
+            passing: as for :meth:`each`.
+
+        Raises:
+            KafkaError: besides, the class for the error code of a whole response.
+        """
+
+        async def attempt(outcomes: Outcomes[K, V]) -> None:
+            asked = list(outcomes.pending)
+            self.enter(outcomes, asked, read(self.checked(await send(asked)), asked))
+
+        return await self.each(items, attempt, passing=passing)
+
+    @staticmethod
+    def enter(
+        outcomes: Outcomes[K, V], asked: Iterable[K], answers: Iterable[Answer[K, V]]
+    ) -> None:
+        """Enter what a response says of items."""
+        for item, code, message, result in answers:
+            outcomes.take(item, code, message, result)
+        outcomes.unanswered(asked, "the broker's answer does not mention it")
+
+    async def answer(self, send: Callable[[], Awaitable[Any]]) -> dict[str, Any]:
+        """:meth:`retry` a request and return the response as dicts.
+
+        Raises:
+            KafkaError: besides, the class for the error code of the response.
+        """
+
+        async def attempt() -> dict[str, Any]:
+            return self.checked(await send())
+
+        return await self.retry(attempt)
+
     def _failed(self, error: BaseException, action: Action, delay: float) -> None:
-        level = logging.WARNING if self._news.is_news(type(error)) else logging.DEBUG
+        # An item that may not exist is most likely a mistake of the caller's, who will be told.
+        missing = isinstance(error, Errors.UnknownTopicOrPartitionError)
+        news = not missing and self._news.is_news(type(error))
+        level = logging.WARNING if news else logging.DEBUG
         log.log(level, "%s failed: %r; trying again in %.0f ms", self.what, error, delay * 1000)
         if action is Action.REFRESH_METADATA or isinstance(error, _MOVED):
             self._awaited_version = self.client.request_metadata(f"{self.what}: {error!r}")
@@ -175,150 +229,6 @@ class AdminCall:
             await self.client.wait_metadata(version, self.deadline.capped(_REFRESH))
         except KafkaTimeoutError as error:
             log.debug("%s: %s", self.what, error)
-
-    # One request
-
-    async def send(
-        self,
-        node_id: int,
-        request: Any,
-        *,
-        share: float = 1.0,
-        group: int = ConnectionGroup.DEFAULT,
-    ) -> Any:
-        """Send a request to a node and return the response.
-
-        Parameters:
-            share: of the call's budget, that the node may take.
-
-        Raises:
-            IncompatibleBrokerVersion: the node cannot be asked for this.
-            KafkaError: as :meth:`~aiokafka.client.AIOKafkaClient.send`.
-        """
-        left = self.deadline.remaining()
-        timeout = left - min(_MARGIN, left * _MARGIN_SHARE)
-        if share < 1:
-            timeout = min(timeout, max(_SHORTEST_SHARE, self.deadline.budget * share))
-        try:
-            return await self.client.send(node_id, request, group=group, timeout=timeout)
-        except NotImplementedError as error:  # no version in common
-            raise Errors.IncompatibleBrokerVersion(str(error)) from error
-
-    async def ask_any(self, request: Any) -> Any:
-        """One attempt to have a question answered by any broker.
-
-        Several are asked when one is silent or fails, so only for requests that change nothing.
-        """
-        asked: dict[asyncio.Task[Any], int] = {}
-        tried: set[int] = set()
-        last: BaseException | None = None
-        try:
-            while True:
-                node_id = self._any_node(tried)
-                if node_id is not None:
-                    tried.add(node_id)
-                    asked[self._ask(node_id, request)] = node_id
-                elif not asked:
-                    raise last or Errors.NodeNotReadyError("No broker is known yet")
-                more = self._any_node(tried) is not None
-                done, _ = await asyncio.wait(
-                    asked,
-                    timeout=_PATIENCE if more else None,
-                    return_when=asyncio.FIRST_COMPLETED,
-                )
-                for task in done:
-                    del asked[task]
-                    answer = task.result()
-                    if not isinstance(answer, _Failure):
-                        return answer
-                    last = answer.error
-                    if not passes(last):
-                        raise last
-        finally:
-            for task in asked:
-                task.cancel()
-
-    def _ask(self, node_id: int, request: Any) -> asyncio.Task[Any]:
-        async def ask() -> Any:
-            # An error is a result, no crash of a task.
-            try:
-                return await self.send(node_id, request)
-            except Exception as error:
-                return _Failure(error)
-
-        return self._supervisor.spawn(ask(), name=self.what)
-
-    def _any_node(self, tried: Collection[int] = ()) -> int | None:
-        """A broker that was not tried; connected ones come first."""
-        if len(tried) >= _MOST:
-            return None
-        first = self.client.get_random_node()
-        if first is None or first not in tried:
-            return first
-        others = sorted(set(self.broker_ids()).difference(tried))
-        return self.client._rng.choice(others) if others else None
-
-    def broker_ids(self) -> list[int]:
-        """All brokers of the cluster."""
-        brokers = self.client.cluster.brokers()
-        return sorted(b.nodeId for b in brokers if isinstance(b.nodeId, int))
-
-    async def send_to_controller(self, request: Any) -> Any:
-        """One attempt to have a request carried out by the controller.
-
-        Under KRaft brokers do not tell who that is: they name one of them, which passes requests
-        on to it.
-        """
-        controller = self.client.cluster.controller
-        node_id = self._any_node() if controller is None else controller.nodeId
-        if not isinstance(node_id, int):
-            raise Errors.NodeNotReadyError("No broker is known yet")
-        return await self.send(node_id, request)
-
-    async def send_to_coordinator(
-        self, key: str, request: Any, *, coordinator_type: int = 0
-    ) -> Any:
-        """One attempt to ask the coordinator of a group (of a transactional id: type 1)."""
-        node_id = await self.coordinator(coordinator_type, key)
-        return await self.send(node_id, request, share=_SHARE, group=ConnectionGroup.COORDINATION)
-
-    async def coordinator(self, coordinator_type: int, key: str) -> int:
-        """The coordinator, looked up once and connected."""
-
-        def fail(error: KafkaError) -> None:
-            raise error
-
-        return await find_coordinator(
-            self.client,
-            coordinator_type,
-            key,
-            backoff=self.client._retry_backoff_policy,
-            supervisor=self._supervisor,
-            on_error=fail,
-        )
-
-    async def metadata(self, topics: Collection[str] | None) -> Any:
-        """The Metadata response of some broker about topics (None: all); creates none."""
-        names = None if topics is None else sorted(topics)
-        try:
-            return await self.ask_any(MetadataRequest(names, allow_auto_topic_creation=False))
-        except Errors.IncompatibleBrokerVersion:
-            # Brokers before 0.11 cannot be told not to create them.
-            return await self.ask_any(MetadataRequest(names))
-
-    async def parsed_metadata(self, topics: Collection[str] | None) -> ParsedMetadata:
-        """:meth:`metadata`, the same for all versions.
-
-        Raises:
-            KafkaError: the class for the error code of the whole response.
-        """
-        found = parse(await self.metadata(topics))
-        if found.error_code:
-            raise Errors.for_code(found.error_code)("Metadata request refused")
-        for broker in found.brokers:
-            # Leaders may be on brokers that have joined since the last refresh.
-            self.client.cluster.add_broker(*broker)
-        return found
 
     # Several requests at the same time
 
@@ -376,17 +286,18 @@ class AdminCall:
             outcomes, [(tps, ask(outcomes, node_id, tps)) for node_id, tps in by_node.items()]
         )
 
-    async def send_to_leader(self, node_id: int, request: Any) -> Any:
-        """Ask a node that may not be the leader any more by then."""
-        return await self.send(node_id, request, share=_SHARE)
+    async def each_by_leader(
+        self,
+        partitions: Iterable[TopicPartition],
+        ask: Callable[
+            [Outcomes[TopicPartition, V], int, list[TopicPartition]], Coroutine[Any, Any, None]
+        ],
+    ) -> Results[TopicPartition, V]:
+        """:meth:`each`, by :meth:`by_leader`."""
+        return await self.each(partitions, lambda outcomes: self.by_leader(outcomes, ask))
 
 
-class _Failure:
-    def __init__(self, error: BaseException) -> None:
-        self.error = error
-
-
-def _decide(error: BaseException) -> Action:
+def retriable(error: BaseException) -> Action:
     """A timeout that comes here is that of a part of the call, such as a wait for metadata."""
     return Action.RETRY if isinstance(error, KafkaTimeoutError) else action_for(error)
 

@@ -5,7 +5,7 @@ Owns no task and no future.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Generic, TypeVar
 
 from aiokafka._retry import action_for
@@ -42,12 +42,18 @@ def passes(error: BaseException) -> bool:
 class Outcomes(Generic[K, V]):
     """What is known of each item so far.
 
+    Parameters:
+        passing: may a part that failed with that error succeed later?
+
     Attributes:
         pending: the items still without an outcome, in their order.
         reasons: why, of those that were tried.
     """
 
-    def __init__(self, items: Iterable[K]) -> None:
+    def __init__(
+        self, items: Iterable[K], passing: Callable[[BaseException], bool] = passes
+    ) -> None:
+        self._passing = passing
         self._items: dict[K, None] = dict.fromkeys(items)
         self.pending: dict[K, None] = dict(self._items)
         self.reasons: dict[K, BaseException] = {}
@@ -75,7 +81,7 @@ class Outcomes(Generic[K, V]):
             tries = self._unknown[item] = self._unknown.get(item, 0) + 1
             if tries < _UNKNOWN_BEFORE_BELIEVED:
                 return
-        elif passes(error):
+        elif self._passing(error):
             return
         self._end(item, error)
 
@@ -118,6 +124,12 @@ class Outcomes(Generic[K, V]):
                 mine = KafkaTimeoutError(f"{item}: {error}")
                 mine.__cause__ = reason if reason is not None else error
             self._end(item, mine)
+
+    def ended(self) -> Results[K, V]:
+        """The outcomes, without another attempt for those that could be mended by one."""
+        for item in list(self.pending):
+            self._end(item, self.reasons[item])
+        return self.results()
 
     def results(self) -> Results[K, V]:
         """The outcomes, when none is pending."""

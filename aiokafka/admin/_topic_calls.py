@@ -215,8 +215,8 @@ class TopicCalls(AdminBase):
                         outcomes.take(TopicPartition(topic, partition), code, None, low_watermark)
                 outcomes.unanswered(tps, "the leader's answer does not mention the partition")
 
-            results: Results[TopicPartition, int] = await call.each(
-                records_to_delete, lambda outcomes: call.by_leader(outcomes, ask)
+            results: Results[TopicPartition, int] = await call.each_by_leader(
+                records_to_delete, ask
             )
             return results.check()
 

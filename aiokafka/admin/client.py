@@ -22,10 +22,21 @@ from aiokafka._news import News
 from aiokafka._tasks import Supervisor
 from aiokafka._version import __version__
 from aiokafka.abc import AbstractTokenProvider
+from aiokafka.admin._acl_calls import AclCalls
 from aiokafka.admin._cluster_calls import ClusterCalls
 from aiokafka.admin._config_calls import ConfigCalls
+from aiokafka.admin._config_changes import ConfigChangeCalls
 from aiokafka.admin._group_calls import GroupCalls
+from aiokafka.admin._group_management import GroupManagementCalls
+from aiokafka.admin._offset_calls import OffsetCalls
+from aiokafka.admin._quorum_calls import QuorumCalls
+from aiokafka.admin._quota_calls import QuotaCalls
+from aiokafka.admin._reassignment_calls import ReassignmentCalls
+from aiokafka.admin._token_calls import TokenCalls
 from aiokafka.admin._topic_calls import TopicCalls
+from aiokafka.admin._topic_descriptions import TopicDescriptionCalls
+from aiokafka.admin._transaction_calls import TransactionCalls
+from aiokafka.admin._user_calls import UserCalls
 from aiokafka.client import AIOKafkaClient
 from aiokafka.errors import IllegalStateError, KafkaError
 from aiokafka.util import get_running_loop
@@ -37,7 +48,23 @@ log = logging.getLogger(__name__)
 _CLOSE_TIMEOUT = 5.0
 
 
-class AIOKafkaAdminClient(TopicCalls, ConfigCalls, ClusterCalls, GroupCalls):
+class AIOKafkaAdminClient(
+    TopicCalls,
+    TopicDescriptionCalls,
+    ConfigCalls,
+    ConfigChangeCalls,
+    ClusterCalls,
+    QuorumCalls,
+    ReassignmentCalls,
+    GroupCalls,
+    GroupManagementCalls,
+    OffsetCalls,
+    TransactionCalls,
+    AclCalls,
+    UserCalls,
+    QuotaCalls,
+    TokenCalls,
+):
     """Administers a Kafka cluster: topics, configurations, groups, access and more.
 
     Every call is bounded, by its *timeout_ms* or else by *request_timeout_ms*.  Within that,

@@ -13,6 +13,10 @@ from .api import Request, RequestStruct
 
 _MODULE = "aiokafka.protocol.admin"
 
+# The newest version whose rows are those that users of 0.14 see.
+_NEWEST_SHOWN = 2
+_NEWEST_OF_ALL = 4
+
 _ALTER_CONFIGS = Api(
     "AlterConfigs",
     33,
@@ -166,6 +170,9 @@ class DescribeConfigsRequest(Request[RequestStruct], api=_DESCRIBE_CONFIGS):
         self._resources = resources
         self._include_synonyms = include_synonyms
 
+    def _highest_version(self) -> int:
+        return _NEWEST_SHOWN
+
     def build(self, request_struct_class: type[RequestStruct]) -> RequestStruct:
         version = request_struct_class.API_VERSION
         if version == 0:
@@ -187,13 +194,15 @@ class DescribeConfigsInFullRequest(DescribeConfigsRequest, api=_DESCRIBE_CONFIGS
     """
 
     API_KEY = 32
-    _limited = False
 
     def __init__(
         self, resources: Sequence[Any], include_synonyms: bool, include_documentation: bool
     ) -> None:
         super().__init__(resources, include_synonyms)
         self._include_documentation = include_documentation
+
+    def _highest_version(self) -> int:
+        return _NEWEST_OF_ALL
 
     def build(self, request_struct_class: type[RequestStruct]) -> RequestStruct:
         made = super().build(request_struct_class)

@@ -13,6 +13,11 @@ from .api import Request, RequestStruct
 
 _MODULE = "aiokafka.protocol.admin"
 
+# The newest versions whose rows are those that users of 0.14 see.
+_NEWEST_LISTING = 3
+_NEWEST_DESCRIPTION = 3
+_NEWEST_OF_ALL = 6
+
 _LIST_GROUPS = Api(
     "ListGroups",
     16,
@@ -63,6 +68,9 @@ class ListGroupsRequest(Request[RequestStruct], api=_LIST_GROUPS):
 
     API_KEY = 16
 
+    def _highest_version(self) -> int:
+        return _NEWEST_LISTING
+
     def build(self, request_struct_class: type[RequestStruct]) -> RequestStruct:
         version = request_struct_class.API_VERSION
         return request_struct_class(*([],) * max(0, version - 3))
@@ -79,7 +87,6 @@ class ListGroupsOfKindRequest(Request[RequestStruct], api=_LIST_GROUPS):
     """
 
     API_KEY = 16
-    _limited = False
 
     def __init__(self, states: Sequence[str] = (), types: Sequence[str] = ()) -> None:
         self._filters = (states, "a filter of states"), (types, "a filter of types")
@@ -166,6 +173,9 @@ class DescribeGroupsRequest(Request[RequestStruct], api=_DESCRIBE_GROUPS):
         self._groups = groups
         self._include_authorized_operations = include_authorized_operations
 
+    def _highest_version(self) -> int:
+        return _NEWEST_DESCRIPTION
+
     def build(self, request_struct_class: type[RequestStruct]) -> RequestStruct:
         if request_struct_class.API_VERSION >= 3:
             return request_struct_class(self._groups, self._include_authorized_operations)
@@ -181,7 +191,9 @@ class DescribeGroupsInFullRequest(DescribeGroupsRequest, api=_DESCRIBE_GROUPS):
     """
 
     API_KEY = 15
-    _limited = False
+
+    def _highest_version(self) -> int:
+        return _NEWEST_OF_ALL
 
 
 _DELETE_GROUPS = Api(

@@ -22,8 +22,8 @@ CEILINGS: Final[dict[int, int]] = {
     12: 4,  # Heartbeat
     13: 5,  # LeaveGroup
     14: 5,  # SyncGroup
-    15: 3,  # DescribeGroups: 4 changes the rows of members
-    16: 3,  # ListGroups: 4 changes the rows of groups
+    15: 6,  # DescribeGroups: see the builder
+    16: 5,  # ListGroups: see the builder
     17: 1,  # SaslHandshake
     18: 4,  # ApiVersions
     19: 4,  # CreateTopics: 5 changes the rows of topics
@@ -38,7 +38,7 @@ CEILINGS: Final[dict[int, int]] = {
     29: 3,  # DescribeAcls
     30: 3,  # CreateAcls
     31: 3,  # DeleteAcls
-    32: 2,  # DescribeConfigs: 3 changes the rows of entries
+    32: 4,  # DescribeConfigs: see the builder
     33: 2,  # AlterConfigs
     35: 5,  # DescribeLogDirs
     36: 2,  # SaslAuthenticate

@@ -205,9 +205,6 @@ class Request(abc.ABC, Generic[StructT]):
     API_KEY: ClassVar[int]
     #: Build the first class when the broker's versions are not known at all.
     ALLOW_UNKNOWN_API_VERSION: ClassVar[bool] = False
-    # Whether versions are limited by the table in `_versions`; not where whoever reads the answer
-    # can read rows of every version.
-    _limited: ClassVar[bool] = True
     _CLASSES: ClassVar[tuple[type[RequestStruct], ...]] = ()
     # By what the broker offers and the values allow; a program meets a few of these.
     _chosen: ClassVar[dict[tuple[tuple[int, int], int], type[RequestStruct]]] = {}
@@ -280,7 +277,7 @@ class Request(abc.ABC, Generic[StructT]):
         return chosen  # type: ignore[return-value]
 
     def _choose(self, bounds: tuple[int, int], limit: int) -> type[RequestStruct]:
-        lowest, highest = usable(self.API_KEY, *bounds) if self._limited else bounds
+        lowest, highest = usable(self.API_KEY, *bounds)
         too_new = False
         for struct_class in reversed(self._CLASSES):
             version = struct_class.API_VERSION
