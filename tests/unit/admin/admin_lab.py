@@ -43,8 +43,14 @@ def now() -> float:
 async def administering(
     brokers: int = 3, cluster: dict[str, Any] | None = None, **settings: Any
 ) -> AsyncIterator[tuple[FakeCluster, AIOKafkaAdminClient]]:
-    """A started admin client on a fake cluster with topic ``t``: yields both."""
-    async with FakeCluster(brokers=brokers, **(cluster or {})) as kafka:
+    """A started admin client on a fake cluster with topic ``t``: yields both.
+
+    APIs in the cluster's ``versions`` are advertised, with handlers that the test is to replace.
+    """
+    options = cluster or {}
+    async with FakeCluster(brokers=brokers, **options) as kafka:
+        for api in options.get("versions", ()):
+            kafka.handlers[api] = lambda *_: None
         kafka.create_topic("t", partitions=3)
         async with AIOKafkaAdminClient(
             bootstrap_servers=kafka.bootstrap_servers, **{**FAST, **settings}
