@@ -15,7 +15,7 @@ from aiokafka.admin.config_resource import ConfigResourceType
 class ConfigTarget(NamedTuple):
     """A resource that has a configuration.
 
-    Attributes:
+    Parameters:
         resource_type: its kind.
         name: the topic, or the node id of the broker as a string; ``""`` is the default of all
             brokers.

@@ -39,6 +39,11 @@ CONSUMERS = {
     "poison_consumer": (["--count", "30"], "put aside "),
 }
 
+#: Examples that administer, with a part of what they print when the topic has 3 partitions.
+ADMINS = {
+    "topic_admin": "-2 ends at offset ",
+}
+
 
 @dataclass(frozen=True)
 class Finished:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
-from tests.examples import CONSUMERS, PRODUCERS, VALUES, run_example
+from tests.examples import ADMINS, CONSUMERS, PRODUCERS, VALUES, run_example
 from tests.kafka import SASL_MECHANISMS, KafkaCluster, Truth
 
 
@@ -33,6 +33,14 @@ async def test_consumer(name: str, bootstrap: str, make_topic) -> None:
     done = await run_example(name, bootstrap, "--topic", topic, *arguments)
     assert (done.status, done.err) == (0, "")
     assert shown in done.out, done.out
+
+
+@pytest.mark.parametrize("name", ADMINS)
+async def test_admin(name: str, bootstrap: str, topic: str) -> None:
+    for partitions in ("2", "3", "3"):  # brokers learn of new partitions a moment later
+        done = await run_example(name, bootstrap, "--topic", topic, "--partitions", partitions)
+        assert (done.status, done.err) == (0, "")
+    assert ADMINS[name] in done.out, done.out
 
 
 @pytest.mark.parametrize("listener", ["SSL", "SASL_PLAINTEXT", "SASL_SSL"])

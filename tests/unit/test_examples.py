@@ -9,11 +9,11 @@ import pytest
 
 from aiokafka.producer import AIOKafkaProducer
 from aiokafka.testing.cluster import FakeCluster
-from tests.examples import CONSUMERS, EXAMPLES, FOLDER, PRODUCERS, VALUES, run_example
+from tests.examples import ADMINS, CONSUMERS, EXAMPLES, FOLDER, PRODUCERS, VALUES, run_example
 
 
 def test_every_example_is_tested() -> None:
-    assert set(EXAMPLES) == {*PRODUCERS, *CONSUMERS}
+    assert set(EXAMPLES) == {*PRODUCERS, *CONSUMERS, *ADMINS}
 
 
 @pytest.mark.parametrize("name", PRODUCERS)
@@ -37,6 +37,19 @@ async def test_consumer(name: str) -> None:
         done = await run_example(name, server, "--topic", "shown", *arguments)
         assert (done.status, done.err) == (0, "")
         assert shown in done.out, done.out
+
+
+@pytest.mark.parametrize("name", ADMINS)
+@pytest.mark.parametrize("present", [None, 1, 3])
+async def test_admin(name: str, present: int | None) -> None:
+    async with FakeCluster(3) as cluster:
+        if present is not None:
+            cluster.create_topic("shown", present)
+        done = await run_example(name, cluster.bootstrap_servers[0], "--topic", "shown")
+        assert (done.status, done.err) == (0, "")
+        assert ADMINS[name] in done.out
+        assert ("created shown" in done.out) == (present is None)
+        assert cluster.topics["shown"].configs == {"retention.ms": "3600000"}
 
 
 async def test_consumer_goes_on_where_it_was() -> None:
