@@ -77,7 +77,7 @@ class OffsetCalls(AdminBase):
                 request = OffsetRequest(
                     _CLIENT, level, list(rows.items()), timeout_ms=call.broker_timeout_ms
                 )
-                response = await call.send_to_leader(node_id, request)
+                response = await call.send_to_found(node_id, request)
                 call.enter(outcomes, tps, _listed(response))
 
             return await call.each_by_leader(partitions, ask)

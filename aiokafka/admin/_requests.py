@@ -11,13 +11,11 @@ from collections.abc import Collection
 from typing import Any
 
 from aiokafka import errors as Errors
-from aiokafka._client.connections import ConnectionGroup
-from aiokafka._client.coordinators import find_coordinator
 from aiokafka._deadline import Deadline, as_milliseconds
 from aiokafka._tasks import Supervisor
 from aiokafka.admin._outcomes import error_of, passes
 from aiokafka.client import AIOKafkaClient
-from aiokafka.errors import KafkaError
+from aiokafka.protocol.coordination import FindCoordinatorRequest, parse_coordinators
 from aiokafka.protocol.metadata import MetadataRequest, ParsedMetadata, parse
 
 # Seconds a broker may keep silent before another one is asked as well, and how many at most,
@@ -76,7 +74,6 @@ class AdminRequests:
         request: Any,
         *,
         share: float = 1.0,
-        group: int = ConnectionGroup.DEFAULT,
     ) -> Any:
         """Send a request to a node and return the response.
 
@@ -92,7 +89,7 @@ class AdminRequests:
         if share < 1:
             timeout = min(timeout, max(_SHORTEST_SHARE, self.deadline.budget * share))
         try:
-            return await self.client.send(node_id, request, group=group, timeout=timeout)
+            return await self.client.send(node_id, request, timeout=timeout)
         except NotImplementedError as error:  # no version in common
             raise Errors.IncompatibleBrokerVersion(str(error)) from error
 
@@ -175,27 +172,22 @@ class AdminRequests:
         return await self.send_to_found(node_id, request)
 
     async def send_to_found(self, node_id: int, request: Any) -> Any:
-        """Ask a node that :meth:`coordinator` has found and connected."""
-        return await self.send(node_id, request, share=_SHARE, group=ConnectionGroup.COORDINATION)
-
-    async def send_to_leader(self, node_id: int, request: Any) -> Any:
-        """Ask a leader, which may not be that any more by then."""
+        """Ask a coordinator or a leader that was looked up, and may not be that any more."""
         return await self.send(node_id, request, share=_SHARE)
 
     async def coordinator(self, coordinator_type: int, key: str) -> int:
-        """The coordinator, looked up once and connected."""
+        """The coordinator of a group (0) or of a transactional id (1), looked up once.
 
-        def fail(error: KafkaError) -> None:
-            raise error
-
-        return await find_coordinator(
-            self.client,
-            coordinator_type,
-            key,
-            backoff=self.client._retry_backoff_policy,
-            supervisor=self._supervisor,
-            on_error=fail,
-        )
+        Raises:
+            KafkaError: the class for the error code of the answer.
+        """
+        response = await self.ask_any(FindCoordinatorRequest(key, coordinator_type))
+        for _, code, message, node_id, host, port in parse_coordinators(response, key):
+            if code:
+                raise error_of(code, message, f"coordinator of {key!r}")
+            self.client.cluster.add_broker(node_id, host, port)
+            return node_id
+        raise Errors.KafkaProtocolError("FindCoordinator response names no coordinator")
 
     async def metadata(self, topics: Collection[str] | None) -> Any:
         """The Metadata response of some broker about topics (None: all); creates none."""

@@ -137,7 +137,7 @@ class TransactionCalls(AdminBase):
                 tps: list[TopicPartition],
             ) -> None:
                 request = DescribeProducersRequest(list(by_topic(tps).items()))
-                response = call.checked(await call.send_to_leader(node_id, request))
+                response = call.checked(await call.send_to_found(node_id, request))
                 call.enter(outcomes, tps, _producers(response))
 
             return await call.each_by_leader(partitions, ask)

@@ -190,7 +190,9 @@ class AIOKafkaAdminClient(
         """
         self._closed = True
         try:
-            await self._supervisor.cancel_all(Deadline.after(_CLOSE_TIMEOUT))
+            # From another loop, when ours has stopped, no task of ours can be awaited.
+            if get_running_loop() is self._loop:
+                await self._supervisor.cancel_all(Deadline.after(_CLOSE_TIMEOUT))
         finally:
             # Cancelled or not, everything is closed.
             await self._client.close()

@@ -146,6 +146,14 @@ async def test_a_coordinator_that_dies() -> None:
 
 
 @virtual
+async def test_a_coordinator_is_named_though_it_is_out_of_reach() -> None:
+    async with administering(cluster={"failover_delay": None}) as (kafka, admin):
+        broker = kafka.coordinator_of("g")
+        broker.kill()
+        assert await admin.find_coordinator("g") == broker.node_id
+
+
+@virtual
 async def test_a_silent_coordinator_that_is_replaced() -> None:
     async with administering(request_timeout_ms=6000) as (kafka, admin):
         kafka.commit("g", "t", 0, 5)
@@ -295,6 +303,24 @@ async def _gone(admin: AIOKafkaAdminClient) -> bool:
     for _ in range(5):
         await asyncio.sleep(0)
     return not admin._supervisor.tasks
+
+
+def test_close_from_another_loop() -> None:
+    first = asyncio.new_event_loop()
+
+    async def begin() -> AIOKafkaAdminClient:
+        async with FakeCluster(1) as kafka:
+            admin = AIOKafkaAdminClient(bootstrap_servers=kafka.bootstrap_servers, **FAST)
+            await admin.start()
+            return admin
+
+    try:
+        admin = first.run_until_complete(begin())
+        asyncio.run(admin.close())
+        first.run_until_complete(admin.close())
+    finally:
+        first.run_until_complete(first.shutdown_default_executor())
+        first.close()
 
 
 @virtual
