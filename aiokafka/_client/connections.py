@@ -17,6 +17,7 @@ from aiokafka._client.nodes import Connector, Node, NodeState, log
 from aiokafka._config import ClientConfig
 from aiokafka._conn.states import CloseReason
 from aiokafka._deadline import Deadline
+from aiokafka._news import News
 from aiokafka._tasks import Supervisor
 from aiokafka.cluster import ClusterMetadata
 from aiokafka.conn import AIOKafkaConnection
@@ -61,6 +62,7 @@ class ConnectionPool:
         self._loop = loop
         self._supervisor = Supervisor("AIOKafkaClient", log)
         self._nodes: dict[Key, Node] = {}
+        self._news: dict[NodeId, News] = {}
         self._bootstrap: dict[str, tuple[str, int]] = {}
         # Open connections only; kept beside the nodes because look-ups of it are per request.
         self.open: dict[Key, AIOKafkaConnection] = {}
@@ -88,6 +90,7 @@ class ConnectionPool:
                 rng=self._rng,
                 on_change=functools.partial(self._node_changed, key),
                 loop=self._loop,
+                news=self._news.setdefault(node_id, News(self._loop.time)),
             )
             if self.closed:
                 # Nobody would close what it connects to.

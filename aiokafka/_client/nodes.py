@@ -75,6 +75,8 @@ class Node:
         connector: makes an unconnected connection from host, port, the setup timeout in
             seconds and the close callback.
         on_change: called after each change of state.
+        news: what was reported of the broker, shared by its nodes of other groups: what keeps
+            one of them from connecting mostly keeps them all.
     """
 
     def __init__(
@@ -88,6 +90,7 @@ class Node:
         rng: random.Random,
         on_change: Callable[[Node], None],
         loop: asyncio.AbstractEventLoop,
+        news: News | None = None,
     ) -> None:
         self.name = name
         self.state = NodeState.IDLE
@@ -103,7 +106,7 @@ class Node:
         self._loop = loop
         self._retry_at = 0.0
         self._failing_since: float | None = None
-        self._news = News(loop.time)
+        self._news = News(loop.time) if news is None else news
         self._attempt: asyncio.Task[None] | None = None
 
     # State

@@ -48,8 +48,15 @@ _JOIN_MARGIN = 5.0
 # Seconds that giving up the membership may take: the session timeout does it as well.
 LEAVE_TIMEOUT = 1.0
 
-# The client itself reports when it cannot make one.
-_CONNECTION_LOST = (Errors.KafkaConnectionError, Errors.NodeNotReadyError)
+# What passes at the next attempt, mostly: a connection is made anew (the client itself reports
+# when it cannot be), the coordinator's place is taken by another broker.
+_PASSING = (
+    Errors.KafkaConnectionError,
+    Errors.NodeNotReadyError,
+    Errors.NotCoordinatorForGroupError,
+    Errors.GroupLoadInProgressError,
+    Errors.GroupCoordinatorNotAvailableError,
+)
 
 
 class Membership(BaseCoordinator):
@@ -178,16 +185,12 @@ class Membership(BaseCoordinator):
     def _trouble(self, subject: str, error: BaseException, consequence: str = "") -> None:
         """Log what went wrong, at warning if it is news.
 
-        A connection that was lost is none yet: mostly the next attempt finds another one.
+        What is likely to pass is none before it has failed again.
         """
-        lost = (
-            isinstance(error, _CONNECTION_LOST)
-            and not consequence
-            and subject not in self._unmended
-        )
+        passing = isinstance(error, _PASSING) and not consequence and subject not in self._unmended
         self._unmended.pop(subject, None)
         self._unmended[subject] = self._last_error = error
-        if lost:
+        if passing:
             level = logging.DEBUG
         else:
             level = (

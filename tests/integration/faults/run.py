@@ -29,8 +29,8 @@ from tests.kafka import KafkaCluster
 
 PAUSE = 0.02  # between records to each partition: 300 a second in all
 FREEZE = 8.0
-# From one fault's end to the next.
-BREATH = 1.0
+# The longest that the next fault is put off for the group.
+CATCH_UP = 20.0
 CUT_EVERY = 1.0
 # How long the group may take to read what is left and to stop.
 END_TIMEOUT = 90.0
@@ -59,6 +59,8 @@ class Leaders:
         self._topic = topic
         self._group = offsets_partition(group)
         self._over = threading.Event()
+        # Killed, and not yet ready again, though there may be a process.
+        self.down: set[int] = set()
         # When, which partitions had no leader, and whether the group had no coordinator.
         self._seen: list[tuple[float, set[int], bool]] = []
         self._thread = threading.Thread(target=self._look, daemon=True)
@@ -77,8 +79,8 @@ class Leaders:
             self._seen.append((at, out, not self._answers(coordinator)))
 
     def _answers(self, node_id: int) -> bool:
-        return node_id >= 0 and (
-            self._kafka.brokers[node_id].running and not self._kafka.brokers[node_id].frozen
+        return (
+            node_id >= 0 and node_id not in self.down and not self._kafka.brokers[node_id].frozen
         )
 
     def __enter__(self) -> Leaders:
@@ -153,7 +155,7 @@ def _interpreter(client: str) -> tuple[str, str]:
 
 
 class Group:
-    """The process with the consumers."""
+    """The process with the consumers; its journal is read as it grows."""
 
     def __init__(
         self, kafka: KafkaCluster, client: str, topic: str, group: str, out: Path
@@ -161,6 +163,8 @@ class Group:
         python, name = _interpreter(client)
         self.journal = out
         self.errors = out.with_suffix(".stderr")
+        self._read: dict[int, int] = {}
+        self._at = 0
         with self.errors.open("wb") as errors:
             self._process = subprocess.Popen(
                 [
@@ -171,6 +175,20 @@ class Group:
                 stderr=errors,
                 cwd=_ROOT if python == sys.executable else _HERE,
             )  # fmt: skip
+
+    def read(self) -> dict[int, int]:
+        """How far each partition was read."""
+        if self.journal.exists():
+            with self.journal.open("rb") as journal:
+                journal.seek(self._at)
+                for line in journal:
+                    if not line.endswith(b"\n"):
+                        break
+                    self._at += len(line)
+                    if line.startswith(b"r "):
+                        partition, offset = map(int, line.split()[3:5])
+                        self._read[partition] = max(self._read.get(partition, 0), offset + 1)
+        return self._read
 
     async def read_until(self, ends: dict[int, int], timeout: float) -> bool:
         """Let it read up to these offsets, and end; False when it did not in time."""
@@ -209,8 +227,27 @@ async def cutting(kafka: KafkaCluster) -> AsyncIterator[None]:
             await asyncio.wait((task,))
 
 
+async def _caught_up(group: Group, traffic: Traffic) -> None:
+    """Until the group has read what was acknowledged when this was called, if it does: a group
+    that is still busy with one fault when the next comes would be judged by its luck."""
+    ends: dict[int, int] = {}
+    for partition, offset, _ in traffic.acknowledged:
+        ends[partition] = max(ends.get(partition, 0), offset + 1)
+    give_up = time.monotonic() + CATCH_UP
+    while any(group.read().get(p, 0) < end for p, end in ends.items()):
+        if time.monotonic() > give_up:
+            return
+        await asyncio.sleep(0.05)
+
+
 async def _faults(
-    kafka: KafkaCluster, topic: str, seconds: float, first: int
+    kafka: KafkaCluster,
+    topic: str,
+    seconds: float,
+    first: int,
+    group: Group,
+    traffic: Traffic,
+    leaders: Leaders,
 ) -> list[tuple[float, str]]:
     """Freeze one broker, kill the next, and so on, for as long as there is time for it."""
     happened = []
@@ -229,10 +266,12 @@ async def _faults(
             await asyncio.sleep(FREEZE)
             broker.thaw()
         else:
+            leaders.down.add(broker.node_id)
             await asyncio.to_thread(broker.kill)
             await broker.start_async()
+            leaders.down.discard(broker.node_id)
         await recovery.wait()
-        await asyncio.sleep(BREATH)
+        await _caught_up(group, traffic)
     await asyncio.sleep(max(0.0, over - time.monotonic()))
     return happened
 
@@ -252,7 +291,7 @@ async def run(
                 lambda: writer.done() or len(traffic.acknowledged) > 100 * PARTITIONS, 30
             )
             with Leaders(kafka, topic, group_id) as leaders:
-                faults = await _faults(kafka, topic, seconds, first)
+                faults = await _faults(kafka, topic, seconds, first, group, traffic, leaders)
                 traffic.end()
                 await writer
                 ends = await kafka.truth.end_offsets_async(topic)
