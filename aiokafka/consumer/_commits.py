@@ -141,12 +141,13 @@ class Committing(Membership):
             return
         generation, member_id = self.generation, self.member_id
         member = generation != UNKNOWN_GENERATION
-        if not member and self._state in REBALANCING:
-            # Committed without generation, they would be taken for those of a consumer that
-            # needs no membership.
-            raise self._commit_error("this consumer is no member of the group at the moment")
         if self._state is MemberState.STALE:
             raise self._commit_error("the consumer has not polled in time and has left the group")
+        if not member and self._state in _BELONGING:
+            # Committed without generation, they would be taken for those of a consumer that
+            # needs no membership: also when nobody is in the group any more, who may have
+            # committed later offsets.
+            raise self._commit_error("this consumer is no member of the group at the moment")
         topic_ids = self._topic_ids(offsets)
         request = OffsetCommitRequest(
             self.group_id,
@@ -294,6 +295,9 @@ class Committing(Membership):
 
 #: States in which the listener may be waiting for the commit: it cannot wait for the rebalance.
 _CALLING = REBALANCING - AWAITED
+
+#: States of those who are members, or would be if the group had not removed them.
+_BELONGING = REBALANCING | {MemberState.STABLE}
 
 _REBALANCED = frozenset(
     {
