@@ -398,11 +398,14 @@ def _group(
     stalling = rng.random() < 0.25
     commits = rng.choice((Commits.AUTO, Commits.AUTO, Commits.MANUAL, Commits.STORED))
     session = rng.choice((1_500, 3_000, 6_000))
+    heartbeat = session // rng.choice((3, 3, 6))
+    # Who hears of a rebalance with his next heartbeat shall not be too late for it.
+    rebalance = rng.choice((2 * heartbeat, 3_000 + heartbeat, 6_000, None))
     consumer = {
         **_consumer(rng),
         "session_timeout_ms": session,
-        "heartbeat_interval_ms": session // rng.choice((3, 3, 6)),
-        "rebalance_timeout_ms": rng.choice((1_500, 3_000, 6_000, None)),
+        "heartbeat_interval_ms": heartbeat,
+        "rebalance_timeout_ms": rebalance,
         "max_poll_interval_ms": rng.choice((1_000, 2_000)) if stalling else 300_000,
         "enable_auto_commit": commits is not Commits.MANUAL,
         "auto_commit_interval_ms": rng.choice((5_000, 1_000, 200)),

@@ -225,22 +225,25 @@ class Run(harness.Run):
             assert member.consumer is not None
             if member.consumer.health().member_state != "STABLE":
                 return False
+            # Maybe once more, after the membership was lost.
+            if not self._read_to_the_end(member):
+                return False
         return not self.undelivered(group)
+
+    def _read_to_the_end(self, application: Application) -> bool:
+        assert application.consumer is not None
+        assignment = application.consumer._subscription.assignment
+        for tp, state in () if assignment is None else assignment.states:
+            last = self.writer.visible(tp, application.plan.committed_only)[-1].offset
+            # A seek may have ended behind the last record.
+            if state.position is None or state.position <= last:
+                return False
+        return True
 
     def _reader_drained(self, reader: Reader) -> bool:
         if not reader.alive:
             return reader.failed is not None
-        assert reader.consumer is not None
-        assignment = reader.consumer._subscription.assignment
-        assert assignment is not None
-        for tp in reader.tps:
-            last = self.writer.visible(tp, reader.plan.committed_only)[-1].offset
-            state = assignment.state_value(tp)
-            assert state is not None
-            # A seek may have ended behind the last record.
-            if state.position is None or state.position <= last:
-                return False
-        return not reader.journal.hands
+        return not reader.journal.hands and self._read_to_the_end(reader)
 
     # -- health --------------------------------------------------------------------------------
 
@@ -301,4 +304,5 @@ class Run(harness.Run):
                 for span in journal.spans
                 for d in span.deliveries
             ]
-        return [*found, *self.warnings.lines]
+        # Sets and listeners are not always written in the same way.
+        return [*found, *(line.split(":", 1)[0] for line in self.warnings.lines)]
