@@ -148,7 +148,8 @@ test-integration: kafka $(BUILD_STAMP) ## Integration tests on a real Kafka (Jav
 	@$(WITH_EXTENSIONS) $(PYTEST) tests/integration $(ARGS)
 
 soak: $(BUILD_STAMP) ## Run thousands of random fault schedules (SOAK_FIRST, SOAK_COUNT)
-	@$(PY) -m tests.unit.simulation.runner $(SOAK_FIRST) $(SOAK_COUNT)
+	@$(PY) -m tests.unit.simulation.runner $(SOAK_FIRST) $(SOAK_COUNT); failed=$$?; \
+		$(PY) -m tests.unit.simulation_consumer.runner $(SOAK_FIRST) $(SOAK_COUNT) && exit $$failed
 
 soak-consumer: kafka $(BUILD_STAMP) ## Read at full speed for ten minutes: memory must not grow (Java, Maven)
 	@$(PY) -m benchmark.soak $(ARGS)
