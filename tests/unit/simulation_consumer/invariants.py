@@ -348,8 +348,8 @@ def nothing_is_given_out_twice_without_reason(run: Run) -> Iterator[str]:
 # -- time ------------------------------------------------------------------------------------
 
 
-def recovery_bound(run: Run, settings: dict[str, object]) -> float:
-    """Seconds from the last fault until everything goes on."""
+def recovery_bound(run: Run, settings: dict[str, object], pause: float) -> float:
+    """Seconds from the last fault until everything goes on; *pause* is what a record takes."""
 
     def seconds(name: str) -> float:
         value = settings.get(name)
@@ -368,18 +368,20 @@ def recovery_bound(run: Run, settings: dict[str, object]) -> float:
         # New topics and partitions are seen.
         + seconds("metadata_max_age_ms")
     )
-    return waits + MARGIN
+    # In the worst case one application has everything still to do.
+    backlog = sum(map(len, run.writer.records.values())) * pause
+    return waits + backlog + MARGIN
 
 
 def it_recovers(run: Run) -> Iterator[str]:
     """Soon after the last fault every member is stable, and everything is delivered."""
     groups = [group for group in run.scenario.groups if not orphaned(run, group)]
     plans = {
-        **{group.name: group.consumer for group in groups},
-        **{reader.journal.who: reader.settings for reader in run.readers},
+        **{g.name: (g.consumer, max(member.pause for member in g.members)) for g in groups},
+        **{reader.journal.who: (reader.settings, reader.pause) for reader in run.readers},
     }
-    for name, settings in plans.items():
-        bound = recovery_bound(run, settings)
+    for name, (settings, pause) in plans.items():
+        bound = recovery_bound(run, settings, pause)
         if name in run.without_members:
             continue
         if name not in run.drained_at:

@@ -183,6 +183,9 @@ class Member(Application):
 
     def _store_one(self, tp: TopicPartition, offset: int) -> None:
         assert self.consumer is not None
+        span = self.journal.current.get(tp)
+        if span is None or not span.deliveries or span.deliveries[-1].offset < offset - 1:
+            return  # from before a rebalance, after which others may have got further
         try:
             self.consumer.store_offsets({tp: offset})
         except IllegalStateError:

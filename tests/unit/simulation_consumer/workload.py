@@ -12,7 +12,13 @@ from typing import Any
 
 from aiokafka.consumer._health import ConsumerVerdict
 from aiokafka.structs import TopicPartition
-from aiokafka.testing import FakeCluster, FaultSchedule, GroupOptions, VirtualTimeLoop
+from aiokafka.testing import (
+    FakeCluster,
+    FaultSchedule,
+    GroupOptions,
+    GroupState,
+    VirtualTimeLoop,
+)
 from tests.unit.simulation import harness
 from tests.unit.simulation.harness import open_ends
 
@@ -223,7 +229,13 @@ class Run(harness.Run):
             if not member.alive or member.journal.hands:
                 return False
             assert member.consumer is not None
-            if member.consumer.health().member_state != "STABLE":
+            health, kept = member.consumer.health(), self.cluster.group(group.name)
+            if (
+                health.member_state != "STABLE"
+                or health.member_id not in kept.members
+                or health.generation != kept.generation
+                or kept.state is not GroupState.STABLE
+            ):
                 return False
             # Maybe once more, after the membership was lost.
             if not self._read_to_the_end(member):
