@@ -532,4 +532,6 @@ def warnings_allowed(run: Run) -> int:
     changes += sum(len(group.members) for group in scenario.groups)
     consumers = len(run.applications)
     brokers = int(scenario.cluster["brokers"])
-    return 6 + 2 * changes * (brokers + 1) * max(1, consumers)
+    # Each attempt to start says why it fails.
+    starts = sum(call.name == "start" for journal in run.journals for call in journal.calls)
+    return 6 + brokers * starts + 2 * changes * (brokers + 1) * max(1, consumers)

@@ -10,7 +10,12 @@ from aiokafka.coordinator.assignors.cooperative_sticky import CooperativeStickyP
 from aiokafka.coordinator.assignors.range import RangePartitionAssignor
 from aiokafka.coordinator.assignors.roundrobin import RoundRobinPartitionAssignor
 from aiokafka.coordinator.assignors.sticky.sticky_assignor import StickyPartitionAssignor
-from aiokafka.errors import FencedInstanceIdError, IllegalStateError, KafkaError
+from aiokafka.errors import (
+    ConsumerStoppedError,
+    FencedInstanceIdError,
+    IllegalStateError,
+    KafkaError,
+)
 from aiokafka.structs import ConsumerRecord, TopicPartition
 
 from .application import Application, Poisoned
@@ -188,7 +193,7 @@ class Member(Application):
             return  # from before a rebalance, after which others may have got further
         try:
             self.consumer.store_offsets({tp: offset})
-        except IllegalStateError:
+        except (IllegalStateError, ConsumerStoppedError):
             return  # given up meanwhile
 
     def _skip(self, error: Poisoned) -> None:
