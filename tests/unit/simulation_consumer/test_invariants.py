@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 
 import pytest
 
@@ -26,6 +27,7 @@ def run() -> Run:
     return finished
 
 
+@functools.cache
 def _quiet_seed() -> int:
     """The first seed to which nothing happens, with a group of two that commits by itself and
     leaves aborted records out, and with a reader."""
