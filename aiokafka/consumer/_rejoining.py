@@ -325,6 +325,10 @@ class Rejoining(Heartbeating, Committing, ReadingCommitted):
             # Others get them only when we have joined again without them.
             self.request_rejoin("partitions were given up for other members")
         if not subscription.active:
+            if held is not None and held.active:
+                # Another subscription has taken the assignment over, with what was given up.
+                self._subscription.update_assignment(added=(), taken=change.taken)
+                self._subscription.begin_reassignment(delivering=True)
             return
         log.info(
             "Setting newly assigned partitions %s for group %s", set(change.added), self.group_id

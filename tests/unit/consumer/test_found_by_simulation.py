@@ -78,3 +78,25 @@ async def test_who_has_lost_the_membership_does_not_commit_over_those_who_came_a
         assert member.coordinator._state.name == "STABLE"
         await member.close()
         assert kafka.group("g").committed["t", 0].offset == 110
+
+
+@virtual
+async def test_what_was_given_up_stays_so_when_the_pattern_matches_more_meanwhile():
+    async with group(partitions=2) as (kafka, make_member):
+        settings = {"assignors": [CooperativeStickyPartitionAssignor]}
+        member = await make_member(**settings).start(pattern=re.compile(".*"))
+        await member.joined()
+        member.listener.delay = 0.5
+        other = await make_member(**settings).start(pattern=re.compile(".*"))
+        await until(lambda: member.calls[-1][0] == "revoked")
+        kafka.create_topic("u", 1)
+        await member.client.force_metadata_update()
+        await other.client.force_metadata_update()
+        new = TopicPartition("u", 0)
+        await until(
+            lambda: member.stable and other.stable and new in member.partitions | other.partitions
+        )
+        owned = set()
+        for name, partitions in member.calls:
+            owned = owned | partitions if name == "assigned" else owned - partitions
+        assert owned == member.partitions
