@@ -453,6 +453,8 @@ def errors_are_documented(run: Run) -> Iterator[str]:
                 allowed = ()
             else:
                 allowed = (*_OTHER_ERRORS, ConsumerStoppedError)
+            if _garbled(run):
+                allowed += (UnknownError,)
             yield from _check_error(f"{journal.who}: {call.name}()", call.error, allowed)
 
 
