@@ -258,7 +258,11 @@ class Application:
     async def _one(self) -> list[ConsumerRecord[Any, Any]]:
         assert self.consumer is not None
         # Written down at once: whoever waits with a timeout may learn of it a turn later.
-        return self._given([await self.consumer.getone()])
+        try:
+            return self._given([await self.consumer.getone()])
+        except Poisoned as error:
+            self._skip(error)
+            return []
 
     def _given(self, records: list[ConsumerRecord[Any, Any]]) -> list[ConsumerRecord[Any, Any]]:
         for record in records:

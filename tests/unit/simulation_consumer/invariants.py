@@ -28,6 +28,7 @@ from aiokafka.structs import TopicPartition
 from aiokafka.testing.groups import Group
 from aiokafka.testing.schedule import FaultKind
 
+from .application import Application
 from .journal import Delivery, Journal, Span
 from .scenario import Commits, GroupPlan
 from .workload import LOOK, Run
@@ -491,6 +492,8 @@ def the_last_commit_is_made(run: Run) -> Iterator[str]:
         kept = run.cluster.group(group.name)
         if any(e.event in _THROWN_OUT and e.time >= run.settled_at for e in kept.history):
             continue  # an answer lost at the end of the faults has its consequences later
+        if any(_struggled(member) for member in run.members[group.name]):
+            continue  # the same: the commit had only a part of stop_timeout_ms
         committed = kept.committed
         visible = Visible(run, group.committed_only)
         for tp in run.subscribed(group):
@@ -499,6 +502,14 @@ def the_last_commit_is_made(run: Run) -> Iterator[str]:
             last = visible.offsets(tp)[-1]
             if offset <= last:
                 yield f"{group.name}: {offset} of {_name(tp)} is committed, the last was {last}"
+
+
+def _struggled(application: Application) -> bool:
+    """Whether stop() had to wait for an answer that did not come."""
+    patience = application.seconds("stop_timeout_ms") / 4 - TURN
+    return any(
+        call.name == "stop" and call.lasted >= patience for call in application.journal.calls
+    )
 
 
 def nothing_is_left(run: Run) -> Iterator[str]:

@@ -267,6 +267,12 @@ class Scenario:
         return (
             self.events == (0, 0)
             and not self.corruptions
+            # Nobody comes back, maybe too early, under the name of one who goes.
+            and all(
+                len({member.instance or member.number for member in group.members})
+                == len(group.members)
+                for group in self.groups
+            )
             and all(
                 member.end is not End.CRASH
                 and not (member.stalls or member.blocks or member.leaves_at)
