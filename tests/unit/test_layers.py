@@ -36,6 +36,7 @@ LAYERS = {
     "aiokafka._deadline": BASE,
     "aiokafka._retry": BASE,
     "aiokafka._tasks": BASE,
+    "aiokafka._stopping": BASE,
     "aiokafka._config": BASE,
     "aiokafka._values": BASE,
     "aiokafka._on_demand": BASE,
