@@ -14,7 +14,7 @@ from __future__ import annotations
 import asyncio
 import copy
 from collections import defaultdict, deque
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from aiokafka._deadline import Deadline
@@ -395,14 +395,6 @@ class MessageAccumulator(Draining):
             queue.batches.remove(batch)
         if queue.open is batch._records:
             queue.seal()
-
-    def fail_outside(self, partitions: Collection[TopicPartition], error: BaseException) -> None:
-        """Fail what is queued for partitions other than *partitions*."""
-        for batch in list(self._pending):
-            queue = self.queue(batch.tp)
-            if batch.tp not in partitions and batch in queue.batches:
-                self._remove(queue, batch)
-                batch.failure(error)
 
     # Flushing and ending
 
